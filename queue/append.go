@@ -1,0 +1,76 @@
+package queue
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"omnirelay/relay"
+)
+
+// Receipt says where an accepted message is.
+type Receipt struct {
+	ID       relay.ID
+	Shard    int
+	Position relay.Position
+	// Duplicate says that the same dedupe key was accepted before. ID is the first
+	// message's then, or empty when that was settled and purged meanwhile.
+	Duplicate bool
+}
+
+// Append accepts a message: when it returns without error, JetStream has acknowledged it,
+// and only then may the sender be answered with a 2xx. An empty ID and AcceptedAt are filled
+// in. A dedupeKey, when not empty, makes asking again with the same key safe: the first
+// message's receipt comes back. Errors: ErrFull, ErrUnavailable.
+func (l *Log) Append(ctx context.Context, m *relay.Message, dedupeKey string) (Receipt, error) {
+	if l.full.Load() {
+		return Receipt{}, fmt.Errorf("%w: the disk is nearly full", ErrFull)
+	}
+	if m.ID == "" {
+		m.ID = relay.NewID()
+	}
+	if m.AcceptedAt.IsZero() {
+		m.AcceptedAt = time.Now().UTC().Truncate(time.Millisecond)
+	}
+	shard := l.ShardOf(m.Destination)
+	data, err := json.Marshal(m)
+	if err != nil {
+		return Receipt{}, fmt.Errorf("encoding message %s: %w", m.ID, err)
+	}
+	msg := &nats.Msg{Subject: messageSubject(shard, m.Direction, m.Destination), Data: data}
+	if dedupeKey != "" {
+		msg.Header = nats.Header{jetstream.MsgIDHeader: {dedupeKey}}
+	}
+	a, err := l.intake[shard].append(ctx, msg)
+	if err != nil {
+		return Receipt{}, err
+	}
+	if !a.duplicate {
+		return Receipt{ID: m.ID, Shard: shard, Position: a.seq}, nil
+	}
+	first, err := l.Load(ctx, shard, a.seq)
+	if errors.Is(err, ErrNotFound) {
+		return Receipt{Shard: shard, Position: a.seq, Duplicate: true}, nil
+	}
+	if err != nil {
+		return Receipt{}, err
+	}
+	return Receipt{ID: first.ID, Shard: shard, Position: a.seq, Duplicate: true}, nil
+}
+
+// Load reads one message back. It answers ErrNotFound for a position that was purged.
+func (l *Log) Load(ctx context.Context, shard int, pos relay.Position) (relay.Entry, error) {
+	raw, err := l.messages[shard].GetMsg(ctx, pos)
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return relay.Entry{}, fmt.Errorf("position %d of shard %d: %w", pos, shard, ErrNotFound)
+	}
+	if err != nil {
+		return relay.Entry{}, fmt.Errorf("reading position %d of shard %d: %w", pos, shard, err)
+	}
+	return Record{Shard: shard, Position: pos, Destination: messageDestination(raw.Subject), Data: raw.Data}.Entry()
+}

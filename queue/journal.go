@@ -1,0 +1,198 @@
+package queue
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/cenkalti/backoff/v4"
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+
+	"omnirelay/relay"
+)
+
+// Journal appends one shard's attempts to the attempt log, in the order in which they were
+// handed over, in group commits. What was handed over is retried until it is stored: an
+// attempt that took place cannot be taken back.
+type Journal struct {
+	log    *Log
+	stored func(seq uint64, a relay.Attempt)
+
+	mu      sync.Mutex
+	pending []relay.Attempt
+	wake    chan struct{}
+	idle    sync.Cond // pending is empty and nothing is under way
+	busy    bool
+	stop    context.CancelCauseFunc
+	ctx     context.Context
+	done    sync.WaitGroup
+}
+
+// Journal opens the journal of one shard. stored is called for each attempt after the
+// attempt log has acknowledged it, in order, from one goroutine. Only a shard's owner may
+// have its journal open.
+func (l *Log) Journal(stored func(seq uint64, a relay.Attempt)) *Journal {
+	j := &Journal{log: l, stored: stored, wake: make(chan struct{}, 1)}
+	j.idle.L = &j.mu
+	j.ctx, j.stop = context.WithCancelCause(context.Background())
+	j.done.Go(j.run)
+	return j
+}
+
+// Append hands an attempt over and returns at once.
+func (j *Journal) Append(a relay.Attempt) {
+	j.mu.Lock()
+	j.pending = append(j.pending, a)
+	j.mu.Unlock()
+	select {
+	case j.wake <- struct{}{}:
+	default:
+	}
+}
+
+// Backlog is how many attempts were handed over and are not stored yet, without those that
+// are under way.
+func (j *Journal) Backlog() int {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	return len(j.pending)
+}
+
+// Flush waits until all that was handed over is stored, or ctx ends.
+func (j *Journal) Flush(ctx context.Context) error {
+	defer context.AfterFunc(ctx, func() {
+		j.mu.Lock()
+		defer j.mu.Unlock()
+		j.idle.Broadcast()
+	})()
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	for len(j.pending) > 0 || j.busy {
+		if ctx.Err() != nil {
+			return fmt.Errorf("%d attempts are not recorded: %w", len(j.pending), context.Cause(ctx))
+		}
+		j.idle.Wait()
+	}
+	return nil
+}
+
+// Close gives up what is not stored; call Flush first.
+func (j *Journal) Close() {
+	j.stop(context.Canceled)
+	j.done.Wait()
+}
+
+func (j *Journal) run() {
+	wait := backoff.NewExponentialBackOff(
+		backoff.WithInitialInterval(50*time.Millisecond), backoff.WithMaxInterval(2*time.Second), backoff.WithMaxElapsedTime(0))
+	for {
+		group := j.take()
+		if len(group) == 0 {
+			select {
+			case <-j.wake:
+				continue
+			case <-j.ctx.Done():
+				return
+			}
+		}
+		wait.Reset()
+		for len(group) > 0 {
+			n, err := j.log.appendAttempts(j.ctx, group, j.stored)
+			group = group[n:]
+			if err == nil {
+				continue
+			}
+			if j.ctx.Err() != nil {
+				return
+			}
+			j.log.o.Log.Error().Err(err).Int("attempts", len(group)).Msg("attempts cannot be recorded yet; trying again, deliveries slow down meanwhile")
+			select {
+			case <-time.After(wait.NextBackOff()):
+			case <-j.ctx.Done():
+				return
+			}
+		}
+	}
+}
+
+// take returns what is pending and marks it under way, or signals that all is stored.
+func (j *Journal) take() []relay.Attempt {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	n := min(len(j.pending), batchMost)
+	group := j.pending[:n:n]
+	j.pending = j.pending[n:]
+	if len(j.pending) == 0 {
+		j.pending = nil
+	}
+	if j.busy = n > 0; !j.busy {
+		j.idle.Broadcast()
+	}
+	return group
+}
+
+// appendAttempts stores a group and reports how many of its first are known to be stored.
+// After an error the rest may be stored too; storing an attempt twice changes nothing in the
+// fold.
+func (l *Log) appendAttempts(ctx context.Context, group []relay.Attempt, stored func(uint64, relay.Attempt)) (n int, err error) {
+	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
+	defer cancel()
+	msgs := make([]*nats.Msg, len(group))
+	for i := range group {
+		data, err := json.Marshal(&group[i])
+		if err != nil {
+			return 0, fmt.Errorf("encoding the attempt of message %s: %w", group[i].MessageID, err)
+		}
+		msgs[i] = &nats.Msg{Subject: attemptSubject(&group[i]), Data: data}
+	}
+	if l.o.GroupCommit && len(msgs) >= batchFrom {
+		first, err := publishBatch(ctx, l.js.Conn(), msgs)
+		if err != nil {
+			return 0, storeError(err)
+		}
+		for i, a := range group {
+			stored(first+uint64(i), a)
+		}
+		return len(group), nil
+	}
+	futures := make([]jetstream.PubAckFuture, 0, len(msgs))
+	for _, m := range msgs {
+		f, err := l.js.PublishMsgAsync(m)
+		if err != nil {
+			return 0, storeError(err)
+		}
+		futures = append(futures, f)
+	}
+	for i, f := range futures {
+		a, err := await(ctx, f)
+		if err != nil {
+			return i, err
+		}
+		stored(a.seq, group[i])
+	}
+	return len(group), nil
+}
+
+// ReadAttempts hands a shard's attempts after a sequence of the attempt log to each, oldest
+// first, up to the log's present end, and returns the sequence up to which all was read.
+func (l *Log) ReadAttempts(ctx context.Context, shard int, after uint64, each func(seq uint64, a relay.Attempt)) (upTo uint64, err error) {
+	info, err := l.attempts.Info(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("looking at the attempt log: %w", err)
+	}
+	upTo = max(after, info.State.LastSeq)
+	r := scanRange{filter: attemptFilter(shard, ""), after: after}
+	err = scan(ctx, l.attempts, r, func(m jetstream.Msg, meta *jetstream.MsgMetadata) (bool, error) {
+		var a relay.Attempt
+		if err := json.Unmarshal(m.Data(), &a); err != nil {
+			return false, fmt.Errorf("decoding attempt %d: %w", meta.Sequence.Stream, err)
+		}
+		each(meta.Sequence.Stream, a)
+		upTo = max(upTo, meta.Sequence.Stream)
+		return true, nil
+	})
+	return upTo, err
+}

@@ -1,0 +1,209 @@
+package queue
+
+import (
+	"bytes"
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+	"strings"
+	"time"
+
+	"github.com/nats-io/nats.go/jetstream"
+
+	"omnirelay/relay"
+)
+
+// State is where a message stands. It is derived from the logs on each question, by
+// any instance, and stored nowhere.
+type State string
+
+// The states.
+const (
+	StateQueued    State = "queued"    // accepted; no attempt has ended yet
+	StateRetrying  State = "retrying"  // failed; will be tried again at NextAt
+	StateDelivered State = "delivered" // final
+	StateDead      State = "dead"      // final; the last attempt's reason says why
+)
+
+// Status is what became of a message so far.
+type Status struct {
+	Entry    relay.Entry
+	State    State
+	NextAt   time.Time       // of the next attempt, with StateRetrying
+	Attempts []relay.Attempt // oldest first
+	// AttemptsTruncated says that the attempt log was too long to be read to its end, so that
+	// later attempts may be missing.
+	AttemptsTruncated bool
+
+	moved relay.Position // where a replay appended it again; 0 when none did
+}
+
+// Final reports whether no attempt will follow by itself.
+func (s State) Final() bool { return s == StateDelivered || s == StateDead }
+
+func (s *Status) add(a relay.Attempt) {
+	s.Attempts = append(s.Attempts, a)
+	switch a.Outcome {
+	case relay.Delivered:
+		s.State = StateDelivered
+	case relay.Dead:
+		s.State = StateDead
+	case relay.Retry:
+		s.State = StateRetrying
+	case relay.Replayed:
+		s.State, s.moved = StateQueued, a.MovedTo
+	}
+	s.NextAt = a.NextAt
+}
+
+const (
+	// findSlack is how much later than its id a message may have been stored.
+	findSlack = time.Minute
+	// historyMost bounds the records that one question reads.
+	historyMost = 300_000
+)
+
+// Find tells what became of a message; ErrNotFound when it is not in the log. For a dead
+// letter that was replayed it tells the whole story, and Entry is the message's last place.
+func (l *Log) Find(ctx context.Context, id relay.ID) (Status, error) {
+	if id.Time().IsZero() {
+		return Status{}, fmt.Errorf("message %s: %w", id, ErrNotFound)
+	}
+	for shard := range l.messages {
+		e, err := l.locate(ctx, shard, id)
+		if errors.Is(err, ErrNotFound) {
+			continue
+		}
+		if err != nil {
+			return Status{}, err
+		}
+		s := Status{Entry: e, State: StateQueued}
+		if err := l.trace(ctx, []*Status{&s}); err != nil {
+			return Status{}, err
+		}
+		if s.moved != 0 {
+			s.Entry, err = l.Load(ctx, shard, s.moved)
+			if err != nil && !errors.Is(err, ErrNotFound) {
+				return Status{}, err
+			}
+		}
+		return s, nil
+	}
+	return Status{}, fmt.Errorf("message %s: %w", id, ErrNotFound)
+}
+
+// locate finds a message in a shard by the time in its id: no index is kept.
+func (l *Log) locate(ctx context.Context, shard int, id relay.ID) (found relay.Entry, err error) {
+	// A second of slack for clocks that differ between the relay and its store.
+	since := id.Time().Add(-time.Second)
+	until := since.Add(findSlack)
+	err = scan(ctx, l.messages[shard], scanRange{since: since}, func(m jetstream.Msg, meta *jetstream.MsgMetadata) (bool, error) {
+		if meta.Timestamp.After(until) {
+			return false, nil
+		}
+		// Cheaper than decoding each; an id cannot occur by chance.
+		if !bytes.Contains(m.Data(), []byte(id)) {
+			return true, nil
+		}
+		e, err := Record{Shard: shard, Position: meta.Sequence.Stream, Data: m.Data()}.Entry()
+		if err != nil || e.ID != id {
+			return true, nil // not ours to report
+		}
+		found = e
+		return false, nil
+	})
+	if err == nil && found.ID == "" {
+		err = fmt.Errorf("message %s: %w", id, ErrNotFound)
+	}
+	return found, err
+}
+
+// place is where a message is in the logs.
+type place struct {
+	shard int
+	pos   relay.Position
+}
+
+// trace reads the attempts of the given messages into them.
+func (l *Log) trace(ctx context.Context, list []*Status) error {
+	type lookup struct {
+		since time.Time
+		want  map[place]*Status
+	}
+	byFilter := map[string]*lookup{}
+	for _, s := range list {
+		filter := attemptFilter(s.Entry.Shard, s.Entry.Destination)
+		u := byFilter[filter]
+		if u == nil {
+			u = &lookup{since: s.Entry.AcceptedAt, want: map[place]*Status{}}
+			byFilter[filter] = u
+		}
+		if s.Entry.AcceptedAt.Before(u.since) {
+			u.since = s.Entry.AcceptedAt
+		}
+		u.want[place{s.Entry.Shard, s.Entry.Position}] = s
+	}
+	for filter, u := range byFilter {
+		if err := l.traceIn(ctx, filter, u.since.Add(-time.Second), u.want); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// traceIn reads the attempts that a filter matches until every wanted message is settled.
+func (l *Log) traceIn(ctx context.Context, filter string, since time.Time, want map[place]*Status) error {
+	again, err := l.lastDeed(ctx, filter)
+	if err != nil {
+		return err
+	}
+	unsettled := len(want)
+	read := 0
+	return scan(ctx, l.attempts, scanRange{filter: filter, since: since}, func(m jetstream.Msg, meta *jetstream.MsgMetadata) (bool, error) {
+		if read++; read > historyMost {
+			for _, s := range want {
+				s.AttemptsTruncated = !s.State.Final()
+			}
+			return false, nil
+		}
+		var a relay.Attempt
+		if err := json.Unmarshal(m.Data(), &a); err != nil {
+			return false, fmt.Errorf("decoding attempt %d: %w", meta.Sequence.Stream, err)
+		}
+		if s := want[place{a.Shard, a.Position}]; s != nil && a.Outcome != relay.Reopened {
+			before := s.State.Final()
+			s.add(a)
+			if a.Outcome == relay.Replayed && want[place{a.Shard, a.MovedTo}] == nil {
+				want[place{a.Shard, a.MovedTo}] = s
+			}
+			if !before && s.State.Final() {
+				unsettled--
+			}
+		}
+		// Behind the last deed of an operator a settled message has no more attempts.
+		return unsettled > 0 || meta.Sequence.Stream < again, nil
+	})
+}
+
+// lastDeed is the sequence of the last replay that the filter's destination saw; 0 for none.
+func (l *Log) lastDeed(ctx context.Context, filter string) (last uint64, err error) {
+	for _, outcome := range []relay.Outcome{relay.Reopened, relay.Replayed} {
+		m, err := l.attempts.GetLastMsgForSubject(ctx, strings.TrimSuffix(filter, "*")+string(outcome))
+		switch {
+		case err == nil:
+			last = max(last, m.Sequence)
+		case !errors.Is(err, jetstream.ErrMsgNotFound):
+			return 0, fmt.Errorf("looking for replays: %w", err)
+		}
+	}
+	if last == 0 {
+		return 0, nil
+	}
+	// What the replay caused comes after it.
+	info, err := l.attempts.Info(ctx)
+	if err != nil {
+		return 0, fmt.Errorf("looking at the attempt log: %w", err)
+	}
+	return info.State.LastSeq, nil
+}
