@@ -1,0 +1,242 @@
+package dispatch
+
+import (
+	"time"
+
+	"golang.org/x/time/rate"
+
+	"omnirelay/queue"
+	"omnirelay/relay"
+)
+
+// destination is one endpoint's messages in memory. Those at or below the cursor are in
+// lanes or settled; those above it, the backlog, are one bit each in the State and are read
+// at the destination's own pace. With no backlog it is attached: messages come straight from
+// the shard's shared reader. There is no other difference between the two, so falling behind
+// and catching up need no hand-over.
+type destination struct {
+	w    *Owner
+	name relay.Destination
+
+	policy  relay.Policy
+	exists  bool
+	held    bool
+	breaker breaker
+	limiter *rate.Limiter // nil without a rate limit
+
+	cursor  relay.Position
+	backlog uint64 // open positions above cursor
+	loading bool
+	replay  string // id of a replay that waits for the attempts in flight; starts nothing meanwhile
+
+	lanes    map[string]*lane
+	ready    []*lane // in the order in which they may start
+	inflight int
+	window   int   // requests that may be in flight now; grows to policy.Concurrency
+	bodies   int   // messages whose body is in memory
+	bytes    int64 // of these bodies
+	waiting  int   // positions in lanes without a body
+	wake     *alarm
+}
+
+// firstWindow is how many requests a destination gets at once before it has answered any;
+// each success doubles the number, each endpoint fault halves it. An endpoint that hangs
+// thus ties up few connections.
+const firstWindow = 4
+
+// fillMost is how many messages of a backlog are read in one go.
+const fillMost = 64
+
+func newDestination(w *Owner, name relay.Destination) *destination {
+	d := &destination{
+		w:       w,
+		name:    name,
+		cursor:  w.state.messages,
+		lanes:   map[string]*lane{},
+		window:  firstWindow,
+		breaker: breaker{threshold: w.o.BreakerFaults, maxWait: w.o.BreakerMaxWait, faults: w.state.Faults(name)},
+	}
+	d.refresh()
+	if d.breaker.faults >= d.breaker.threshold {
+		// It was down before the restart: begin with one probe instead of a burst.
+		d.breaker.open = true
+		w.o.Metrics.breakerOpened(1)
+	}
+	return d
+}
+
+// refresh takes over changed settings.
+func (d *destination) refresh() {
+	d.policy, d.exists = d.w.policyOf(d.name)
+	d.held = d.exists && d.w.o.Holds.Held(d.name)
+	if d.held {
+		d.empty()
+	}
+	switch {
+	case d.policy.RateLimit <= 0:
+		d.limiter = nil
+	case d.limiter == nil:
+		d.limiter = rate.NewLimiter(rate.Limit(d.policy.RateLimit), max(1, d.policy.RateBurst))
+	default:
+		d.limiter.SetLimit(rate.Limit(d.policy.RateLimit))
+		d.limiter.SetBurst(max(1, d.policy.RateBurst))
+	}
+	if !d.exists {
+		// What is left becomes dead letters now, whatever it was waiting for.
+		d.closeBreaker()
+		d.dueNow(func(*lane) bool { return true })
+	}
+}
+
+// rewind forgets the lanes and reads everything open from the log again: after a restart,
+// and after a replay has opened messages below the cursor. No attempt may be in flight.
+func (d *destination) rewind() {
+	for _, l := range d.lanes {
+		l.alarm.stop()
+		for i := range l.items {
+			d.leave(&l.items[i])
+		}
+	}
+	clear(d.lanes)
+	d.ready = nil
+	d.cursor = 0
+	d.backlog = d.w.state.Open(d.name)
+}
+
+// arrive takes a message from the shared reader.
+func (d *destination) arrive(r queue.Record) {
+	if d.backlog > 0 || d.blocked() || !d.room() {
+		d.backlog++
+		d.pump()
+		return
+	}
+	d.cursor = r.Position
+	e, err := r.Entry()
+	d.admit(loaded{pos: r.Position, entry: &e, err: err})
+	d.pump()
+}
+
+// blocked reports whether nothing may be sent for now, so that nothing need be in memory.
+func (d *destination) blocked() bool {
+	return d.held || d.breaker.open || d.replay != "" || d.w.stopping
+}
+
+// room reports whether one more body may be in memory.
+func (d *destination) room() bool {
+	b := &d.w.o.Bounds
+	return d.waiting < b.Waiting && d.bodies < b.QueueMessages &&
+		(d.bodies == 0 || d.bytes < min(b.QueueBytes, d.w.o.memory.share()))
+}
+
+// fill reads the next part of the backlog.
+func (d *destination) fill() {
+	if d.backlog == 0 || d.loading || d.held || d.replay != "" || d.w.stopping || !d.room() {
+		return
+	}
+	n := min(fillMost, d.w.o.Bounds.QueueMessages-d.bodies)
+	if d.breaker.open {
+		if len(d.lanes) > 0 || d.breaker.openUntil.After(time.Now()) {
+			return
+		}
+		n = 1 // the probe's
+	}
+	next := d.w.state.OpenAfter(d.name, d.cursor, n, nil)
+	d.loading = true
+	d.w.load(next, func(got []loaded) {
+		d.loading = false
+		for _, g := range got {
+			if transient(g.err) {
+				d.w.log.Warn().Err(g.err).Str("destination", string(d.name)).Msg("reading a backlog failed; trying again")
+				d.later(time.Now().Add(time.Second))
+				return
+			}
+			if g.pos <= d.cursor {
+				return // rewound meanwhile
+			}
+			d.cursor = g.pos
+			d.backlog--
+			d.admit(g)
+		}
+		d.pump()
+	})
+}
+
+// admit puts a message at the end of its conversation's lane.
+func (d *destination) admit(g loaded) {
+	if g.err != nil {
+		d.unreadable(g)
+		return
+	}
+	e := g.entry
+	known := d.w.state.Retry(g.pos)
+	it := item{pos: g.pos, attempts: known.Attempts, due: known.NextAt, entry: e}
+	l := d.lanes[e.Conversation]
+	if l == nil {
+		l = &lane{conversation: e.Conversation, fault: known.Reason.Fault()}
+		d.lanes[e.Conversation] = l
+	} else if e.Kind == relay.KindEvent {
+		d.supersede(l, e)
+	}
+	d.join(&it)
+	if l.state == laneWaiting && len(l.items) > 0 {
+		d.shed(&it)
+	}
+	l.items = append(l.items, it)
+	if len(l.items) == 1 {
+		d.schedule(l)
+	}
+}
+
+// supersede ends an older event of the same sort that has not been sent yet: of typing
+// indicators only the newest is worth anything.
+func (d *destination) supersede(l *lane, newer *relay.Entry) {
+	last := len(l.items) - 1
+	if last < 0 || (last == 0 && l.state == laneBusy) {
+		return
+	}
+	it := &l.items[last]
+	if it.entry == nil || it.entry.Kind != relay.KindEvent || it.entry.Type != newer.Type {
+		return
+	}
+	d.conclude(d.trial(it).settled(relay.ReasonSuperseded), it.entry)
+	d.leave(it)
+	l.items = l.items[:last]
+	if last == 0 {
+		d.unready(l)
+	}
+}
+
+// join, shed, reload and leave account for what a message takes in memory.
+func (d *destination) join(it *item) {
+	d.bodies++
+	d.count(int64(it.entry.Size))
+}
+
+// shed leaves a waiting message's body to the log.
+func (d *destination) shed(it *item) {
+	if it.entry != nil {
+		d.leave(it)
+		d.waiting++
+	}
+}
+
+func (d *destination) reload(it *item, e *relay.Entry) {
+	it.entry = e
+	d.waiting--
+	d.join(it)
+}
+
+func (d *destination) leave(it *item) {
+	if it.entry == nil {
+		d.waiting--
+		return
+	}
+	d.bodies--
+	d.count(-int64(it.entry.Size))
+	it.entry = nil
+}
+
+func (d *destination) count(bytes int64) {
+	d.bytes += bytes
+	d.w.o.memory.add(bytes)
+}

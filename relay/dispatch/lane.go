@@ -1,0 +1,43 @@
+package dispatch
+
+import (
+	"time"
+
+	"omnirelay/relay"
+)
+
+// lane keeps one conversation of one destination in order: its head is the only message
+// that may be on its way.
+type lane struct {
+	conversation string
+	items        []item
+	state        laneState
+	due          time.Time   // of the head, while waiting
+	alarm        *alarm      // while waiting
+	fault        relay.Fault // of the head's last attempt
+}
+
+type laneState int
+
+const (
+	laneReady   laneState = iota // in the destination's queue
+	laneBusy                     // the head is being read, sent or buried
+	laneWaiting                  // the head failed and waits for its next attempt
+)
+
+// item is one message of a lane. While its lane waits it is only a position: the body stays
+// in the log.
+type item struct {
+	pos      relay.Position
+	attempts int // that counted
+	due      time.Time
+	entry    *relay.Entry // nil: read it from the log when needed
+}
+
+func (l *lane) head() *item { return &l.items[0] }
+
+func (l *lane) pop() {
+	l.items[0] = item{}
+	l.items = l.items[1:]
+	l.fault = relay.NoFault
+}

@@ -1,0 +1,324 @@
+package dispatch
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"sync"
+	"time"
+
+	"github.com/rs/zerolog"
+
+	"omnirelay/queue"
+	"omnirelay/relay"
+)
+
+// Owner is the one place that decides about a shard's messages. Its state belongs to the
+// goroutine of Run; everything else reaches it through the mailbox.
+type Owner struct {
+	o       Options
+	shard   int
+	log     zerolog.Logger
+	state   *State
+	journal *queue.Journal
+	mail    *mailbox
+	timers  *timers
+	dests   map[relay.Destination]*destination
+
+	work     context.Context // of attempts; ends when they are cut off
+	cut      context.CancelCauseFunc
+	underway int // attempts, reads, burials and snapshots in the background
+	stopping bool
+	clogged  bool          // the journal is behind: start nothing
+	loads    chan struct{} // bounds the reads under way
+	unread   chan struct{} // bounds the records in the mailbox
+
+	saved struct{ messages, attempts uint64 } // what the last snapshot covers
+}
+
+const (
+	// journalMost is how many unrecorded attempts stop new ones from starting: what is
+	// delivered but not recorded is what a crash repeats.
+	journalMost = 2048
+	// unreadMost bounds the records that wait in the mailbox.
+	unreadMost = 1024
+	// loadsMost is how many backlogs are read at the same time.
+	loadsMost = 8
+)
+
+// The causes with which attempts are cut off.
+var (
+	ErrShutdown  = errors.New("the relay is shutting down")
+	ErrLeaseLost = errors.New("the lease of the shard is lost")
+)
+
+// Recover builds the state of a shard from its last snapshot and the attempt log behind it.
+// The message log is read on by Run.
+func Recover(ctx context.Context, shard int, o Options) (*Owner, error) {
+	o = o.withDefaults()
+	w := &Owner{
+		o:      o,
+		shard:  shard,
+		log:    o.Logger.With().Int("shard", shard).Logger(),
+		state:  NewState(),
+		mail:   newMailbox(),
+		timers: newTimers(),
+		dests:  map[relay.Destination]*destination{},
+		loads:  make(chan struct{}, loadsMost),
+		unread: make(chan struct{}, unreadMost),
+	}
+	w.work, w.cut = context.WithCancelCause(context.WithoutCancel(ctx))
+	data, err := o.Log.LoadSnapshot(ctx, shard)
+	if err != nil {
+		return nil, err
+	}
+	if data != nil {
+		if w.state, err = Restore(data); err != nil {
+			return nil, fmt.Errorf("shard %d: %w", shard, err)
+		}
+	}
+	w.saved.messages, w.saved.attempts = w.state.messages, w.state.attempts
+	var folding error
+	upTo, err := o.Log.ReadAttempts(ctx, shard, w.state.attempts, func(seq uint64, a relay.Attempt) {
+		folding = errors.Join(folding, w.state.Attempt(seq, &a))
+	})
+	if err := errors.Join(err, folding); err != nil {
+		return nil, fmt.Errorf("recovering shard %d: %w", shard, err)
+	}
+	w.state.attempts = max(w.state.attempts, upTo)
+	return w, nil
+}
+
+// Run works until ctx ends, then stops gracefully: it starts nothing more, waits up to grace
+// for the attempts under way, records them all and saves a snapshot. Attempts that grace cut
+// off count as never made.
+func (w *Owner) Run(ctx context.Context, grace time.Duration) error {
+	w.journal = w.o.Log.Journal(w.stored)
+	defer w.journal.Close()
+	for d := range w.state.open {
+		w.destination(d).rewind()
+	}
+	reading, stopReading := context.WithCancel(ctx)
+	var reader sync.WaitGroup
+	reader.Go(func() { w.o.Log.Follow(reading, w.shard, w.state.messages, w.read) })
+	defer func() {
+		stopReading()
+		w.cut(ErrShutdown) // the reader may be waiting for the loop
+		reader.Wait()
+	}()
+	w.timers.add(time.Now().Add(w.o.SnapshotEvery), w.snapshotNow)
+	for _, d := range w.dests {
+		d.pump()
+	}
+	stop := ctx.Done()
+	for !w.stopping || w.underway > 0 {
+		select {
+		case <-w.mail.wake:
+			for _, f := range w.mail.take() {
+				f()
+			}
+		case <-w.timers.alarm.C:
+			w.timers.fire()
+		case <-stop:
+			stop = nil
+			w.stopping = true
+			defer time.AfterFunc(grace, func() { w.cut(ErrShutdown) }).Stop()
+		}
+	}
+	if errors.Is(context.Cause(w.work), ErrLeaseLost) {
+		return ErrLeaseLost
+	}
+	return w.finish()
+}
+
+// finish records what has ended and saves the state, so that the next owner repeats nothing.
+func (w *Owner) finish() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 10*time.Second)
+	defer cancel()
+	if err := w.journal.Flush(ctx); err != nil {
+		return fmt.Errorf("shard %d: %w", w.shard, err)
+	}
+	for _, f := range w.mail.take() {
+		f()
+	}
+	return w.save(ctx)
+}
+
+// Do runs f on the owner's loop.
+func (w *Owner) Do(f func()) { w.mail.post(f) }
+
+// Abandon ends an owner whose lease is lost: attempts are cut off, no snapshot is written,
+// and Run returns ErrLeaseLost soon after.
+func (w *Owner) Abandon() {
+	w.cut(ErrLeaseLost)
+	w.mail.post(func() { w.stopping = true })
+}
+
+// Refresh looks again at a destination's policy and hold.
+func (w *Owner) Refresh(d relay.Destination) {
+	w.mail.post(func() {
+		if dest := w.dests[d]; dest != nil {
+			dest.refresh()
+			dest.pump()
+		}
+	})
+}
+
+func (w *Owner) destination(name relay.Destination) *destination {
+	d := w.dests[name]
+	if d == nil {
+		d = newDestination(w, name)
+		w.dests[name] = d
+	}
+	return d
+}
+
+// read is called by the reader of the message log; it waits while the loop is behind.
+func (w *Owner) read(r queue.Record) {
+	select {
+	case w.unread <- struct{}{}:
+		w.mail.post(func() {
+			<-w.unread
+			w.arrived(r)
+		})
+	case <-w.work.Done():
+	}
+}
+
+func (w *Owner) arrived(r queue.Record) {
+	if w.stopping {
+		return // not folded, so the next owner reads it again
+	}
+	if w.state.Message(r.Destination, r.Position) {
+		w.destination(r.Destination).arrive(r)
+	}
+}
+
+// stored is called by the journal when the attempt log has acknowledged an attempt.
+func (w *Owner) stored(seq uint64, a relay.Attempt) {
+	w.mail.post(func() {
+		if err := w.state.Attempt(seq, &a); err != nil {
+			w.log.Error().Err(err).Msg("an own record cannot be folded")
+		}
+		if a.Outcome == relay.Reopened {
+			w.reopened(a.Destination)
+		}
+		if w.clogged && w.journal.Backlog() < journalMost/2 {
+			w.clogged = false
+			for _, d := range w.dests {
+				d.pump()
+			}
+		}
+	})
+}
+
+func (w *Owner) record(a relay.Attempt) {
+	w.journal.Append(a)
+	w.clogged = w.clogged || w.journal.Backlog() > journalMost
+}
+
+func (w *Owner) snapshotNow() {
+	w.timers.add(time.Now().Add(w.o.SnapshotEvery), w.snapshotNow)
+	if w.stopping || (w.state.attempts == w.saved.attempts && w.state.messages == w.saved.messages) {
+		return
+	}
+	data, err := w.state.Snapshot()
+	if err != nil {
+		w.log.Error().Err(err).Msg("the state cannot be saved")
+		return
+	}
+	covered := struct{ messages, attempts uint64 }{w.state.messages, w.state.attempts}
+	w.background(func() func() {
+		ctx, cancel := context.WithTimeout(w.work, time.Minute)
+		defer cancel()
+		if err := w.o.Log.SaveSnapshot(ctx, w.shard, data); err != nil {
+			w.log.Warn().Err(err).Msg("the state was not saved; a restart would take longer")
+			return func() {}
+		}
+		return func() { w.saved = covered }
+	})
+}
+
+func (w *Owner) save(ctx context.Context) error {
+	data, err := w.state.Snapshot()
+	if err != nil {
+		return err
+	}
+	return w.o.Log.SaveSnapshot(ctx, w.shard, data)
+}
+
+// policyOf is the catalog's word, or the default for a destination that was deleted.
+func (w *Owner) policyOf(d relay.Destination) (p relay.Policy, exists bool) {
+	p, exists = w.o.Catalog.Policy(d)
+	if !exists {
+		p = relay.DefaultPolicy()
+	}
+	return p, exists
+}
+
+// background runs f beside the loop and what it returns on the loop. An owner does not stop
+// before all of these have ended.
+func (w *Owner) background(f func() func()) {
+	w.underway++
+	go func() {
+		done := f()
+		w.mail.post(func() {
+			w.underway--
+			done()
+		})
+	}()
+}
+
+// load reads positions of the log in the background and hands them to done on the loop, up
+// to the first that could not be read just now.
+func (w *Owner) load(positions []relay.Position, done func([]loaded)) {
+	w.background(func() func() {
+		select {
+		case w.loads <- struct{}{}:
+			defer func() { <-w.loads }()
+		case <-w.work.Done():
+			return func() {}
+		}
+		got := make([]loaded, 0, len(positions))
+		for _, pos := range positions {
+			e, err := w.o.Log.Load(w.work, w.shard, pos)
+			got = append(got, loaded{pos: pos, entry: &e, err: err})
+			if transient(err) {
+				break
+			}
+		}
+		return func() { done(got) }
+	})
+}
+
+// bury stores a dead letter, for as long as it takes, and then runs done on the loop.
+func (w *Owner) bury(d queue.DeadLetter, done func()) {
+	w.background(func() func() {
+		for {
+			ctx, cancel := context.WithTimeout(w.work, 10*time.Second)
+			err := w.o.Log.Bury(ctx, d)
+			cancel()
+			if err == nil {
+				return done
+			}
+			w.log.Warn().Err(err).Msg("a dead letter cannot be stored yet; trying again")
+			select {
+			case <-time.After(time.Second):
+			case <-w.work.Done():
+				return func() {} // nothing is final yet: the next owner settles it
+			}
+		}
+	})
+}
+
+// loaded is a message read back from the log, or why it could not be.
+type loaded struct {
+	pos   relay.Position
+	entry *relay.Entry
+	err   error
+}
+
+// transient reports whether reading again later may succeed.
+func transient(err error) bool {
+	return err != nil && !errors.Is(err, queue.ErrNotFound) && !errors.Is(err, queue.ErrUndecodable)
+}
