@@ -1,0 +1,42 @@
+package sink
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net"
+	"net/http"
+	"time"
+)
+
+// Serve answers on the listener until the context ends, then lets answers under way finish,
+// cuts off those that hang, and returns nil.
+func (s *Sink) Serve(ctx context.Context, listener net.Listener) error {
+	base, release := context.WithCancel(context.WithoutCancel(ctx))
+	defer release()
+	server := &http.Server{
+		Handler:           s,
+		ReadHeaderTimeout: 10 * time.Second,
+		IdleTimeout:       2 * time.Minute,
+		BaseContext:       func(net.Listener) context.Context { return base },
+	}
+	stopped := make(chan error, 1)
+	go func() { stopped <- server.Serve(listener) }()
+	select {
+	case err := <-stopped:
+		return fmt.Errorf("receiving webhooks on %s: %w", listener.Addr(), err)
+	case <-ctx.Done():
+	}
+	release() // sends away whoever hangs or waits for a slow answer
+	patience, cancel := context.WithTimeout(context.WithoutCancel(ctx), 5*time.Second)
+	defer cancel()
+	err := server.Shutdown(patience)
+	if err != nil {
+		err = errors.Join(err, server.Close())
+	}
+	<-stopped
+	if err != nil {
+		return fmt.Errorf("stopping the webhook receiver: %w", err)
+	}
+	return nil
+}
