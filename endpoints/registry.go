@@ -38,7 +38,9 @@ type Options struct {
 	// Defaults are the limits of channels that set none of their own; nil means
 	// relay.DefaultPolicy.
 	Defaults *relay.Policy
-	Log      zerolog.Logger
+	// Flush makes what a stream has acknowledged survive a power cut; see mirror.Options.
+	Flush func(stream string) func() error
+	Log   zerolog.Logger
 }
 
 // Registry holds all channels in memory, in step with the bucket and so with the other

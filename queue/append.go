@@ -26,7 +26,7 @@ type Receipt struct {
 // Append accepts a message: when it returns without error, JetStream has acknowledged it,
 // and only then may the sender be answered with a 2xx. An empty ID and AcceptedAt are filled
 // in. A dedupeKey, when not empty, makes asking again with the same key safe: the first
-// message's receipt comes back. Errors: ErrFull, ErrUnavailable.
+// message's receipt comes back. Errors: ErrFull, ErrMessageTooLarge, ErrUnavailable.
 func (l *Log) Append(ctx context.Context, m *relay.Message, dedupeKey string) (Receipt, error) {
 	if l.full.Load() {
 		return Receipt{}, fmt.Errorf("%w: the disk is nearly full", ErrFull)
@@ -41,6 +41,9 @@ func (l *Log) Append(ctx context.Context, m *relay.Message, dedupeKey string) (R
 	data, err := json.Marshal(m)
 	if err != nil {
 		return Receipt{}, fmt.Errorf("encoding message %s: %w", m.ID, err)
+	}
+	if most := l.sizeMost(); len(data) > most {
+		return Receipt{}, fmt.Errorf("%w: %d bytes stored, and %d are possible", ErrMessageTooLarge, len(data), most)
 	}
 	msg := &nats.Msg{Subject: messageSubject(shard, m.Direction, m.Destination), Data: data}
 	if dedupeKey != "" {
@@ -63,9 +66,23 @@ func (l *Log) Append(ctx context.Context, m *relay.Message, dedupeKey string) (R
 	return Receipt{ID: first.ID, Shard: shard, Position: a.seq, Duplicate: true}, nil
 }
 
+// sizeMost is how large a record may be, bytes: what the stream takes, or the server if that
+// is less, with room for headers.
+func (l *Log) sizeMost() int {
+	return min(maxMessageSize, int(l.js.Conn().MaxPayload())) - headersMost
+}
+
+// headersMost is room for a record's headers, bytes: a dedupe key and a batch's.
+const headersMost = 4 << 10
+
 // Load reads one message back. It answers ErrNotFound for a position that was purged.
 func (l *Log) Load(ctx context.Context, shard int, pos relay.Position) (relay.Entry, error) {
 	raw, err := l.messages[shard].GetMsg(ctx, pos)
+	if errors.Is(err, jetstream.ErrMsgNotFound) && l.o.Replicas > 1 {
+		// Any copy may have answered, also one that lags behind. An accepted message is
+		// not gone before the leader says so.
+		raw, err = l.leaderMsg(ctx, messageStream(shard), msgGetRequest{Seq: pos})
+	}
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return relay.Entry{}, fmt.Errorf("position %d of shard %d: %w", pos, shard, ErrNotFound)
 	}

@@ -30,13 +30,13 @@ func (l *Log) Bury(ctx context.Context, d DeadLetter) error {
 	if err != nil {
 		return fmt.Errorf("encoding dead letter %s: %w", d.Message.ID, err)
 	}
-	_, err = l.js.PublishMsg(ctx, &nats.Msg{
+	_, err = l.burials.append(ctx, &nats.Msg{
 		Subject: deadSubject(d.Message.Destination),
 		Data:    data,
 		Header:  nats.Header{jetstream.MsgIDHeader: {fmt.Sprintf("%s@%d", d.Message.ID, d.Attempt.Position)}},
 	})
 	if err != nil {
-		return fmt.Errorf("burying message %s: %w", d.Message.ID, storeError(err))
+		return fmt.Errorf("burying message %s: %w", d.Message.ID, err)
 	}
 	return nil
 }
@@ -81,15 +81,18 @@ func (l *Log) Dead(ctx context.Context, f DeadFilter) (DeadPage, error) {
 	}
 	var page DeadPage
 	var last uint64
+	copies := map[place]bool{} // a crash while burying may have left two of one
 	r := scanRange{filter: deadSubject(f.Destination), after: after}
 	err := scan(ctx, l.dead, r, func(m jetstream.Msg, meta *jetstream.MsgMetadata) (bool, error) {
 		var d DeadLetter
 		if err := json.Unmarshal(m.Data(), &d); err != nil {
 			return false, fmt.Errorf("decoding dead letter %d: %w", meta.Sequence.Stream, err)
 		}
-		if !f.matches(&d) {
+		at := place{d.Attempt.Shard, d.Attempt.Position}
+		if !f.matches(&d) || copies[at] {
 			return true, nil
 		}
+		copies[at] = true
 		if len(page.Items) == f.Limit {
 			page.Next = strconv.FormatUint(last, 10)
 			return false, nil

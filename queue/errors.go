@@ -3,6 +3,7 @@ package queue
 import (
 	"errors"
 	"fmt"
+	"net/http"
 
 	"github.com/nats-io/nats.go/jetstream"
 )
@@ -12,6 +13,8 @@ var (
 	// ErrFull means that the disk or the stream's limit is reached. Nothing was stored;
 	// it passes by itself as messages are delivered and history ages.
 	ErrFull = errors.New("the message store is full")
+	// ErrMessageTooLarge means that the message is larger than a record of the log may be.
+	ErrMessageTooLarge = errors.New("the message is larger than the message store takes")
 	// ErrUnavailable means that JetStream did not acknowledge in time. The message may or
 	// may not be stored; the same dedupe key makes asking again safe.
 	ErrUnavailable = errors.New("the message store does not answer")
@@ -31,7 +34,8 @@ const (
 	codeInsufficientResources = 10023
 	codeStorageExceeded       = 10047
 	codeStoreFailed           = 10077 // the description says why: maximum bytes, no space
-	codeBatchDuplicate        = 10201
+	codeTooLarge              = 10054
+	codeDuplicateUnderWay     = 10158 // another append with the same dedupe key is not through yet
 )
 
 func storeError(err error) error {
@@ -42,9 +46,13 @@ func storeError(err error) error {
 	if !errors.As(err, &api) {
 		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
-	switch api.ErrorCode {
-	case codeInsufficientResources, codeStorageExceeded, codeStoreFailed:
+	switch {
+	case api.ErrorCode == codeInsufficientResources, api.ErrorCode == codeStorageExceeded, api.ErrorCode == codeStoreFailed:
 		return fmt.Errorf("%w: %w", ErrFull, err)
+	case api.ErrorCode == codeTooLarge:
+		return fmt.Errorf("%w: %w", ErrMessageTooLarge, err)
+	case api.ErrorCode == codeDuplicateUnderWay, api.Code >= http.StatusInternalServerError, api.Code == http.StatusTooManyRequests:
+		return fmt.Errorf("%w: %w", ErrUnavailable, err)
 	}
 	return fmt.Errorf("storing: %w", err)
 }

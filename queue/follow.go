@@ -24,6 +24,9 @@ type Record struct {
 // Entry decodes the record.
 func (r Record) Entry() (relay.Entry, error) {
 	e := relay.Entry{Shard: r.Shard, Position: r.Position, Size: len(r.Data)}
+	if r.Destination == Void {
+		return e, fmt.Errorf("position %d of shard %d was lost: %w", r.Position, r.Shard, ErrNotFound)
+	}
 	if err := json.Unmarshal(r.Data, &e.Message); err != nil {
 		return e, fmt.Errorf("%w: position %d of shard %d: %w", ErrUndecodable, r.Position, r.Shard, err)
 	}
@@ -34,7 +37,8 @@ func (r Record) Entry() (relay.Entry, error) {
 // repeats, as they come, until ctx ends. It outlives lost connections and deleted consumers.
 // each is called from one goroutine; while it blocks, reading pauses.
 func (l *Log) Follow(ctx context.Context, shard int, after relay.Position, each func(Record)) {
-	wait := backoff.NewExponentialBackOff(backoff.WithMaxInterval(5*time.Second), backoff.WithMaxElapsedTime(0))
+	wait := backoff.NewExponentialBackOff(
+		backoff.WithInitialInterval(100*time.Millisecond), backoff.WithMaxInterval(2*time.Second), backoff.WithMaxElapsedTime(0))
 	for ctx.Err() == nil {
 		last, err := l.follow(ctx, shard, after, each)
 		if ctx.Err() != nil {
@@ -52,24 +56,26 @@ func (l *Log) Follow(ctx context.Context, shard int, after relay.Position, each 
 	}
 }
 
-// readAhead is how many messages the server may send before they are asked for.
+// readAhead is how many messages the server may send before they are asked for. A limit in
+// bytes beside it would be welcome, but then the client (nats.go 1.55.0) has no room for the
+// server's word that a request is done, and reports a slow consumer.
 const readAhead = 512
 
 func (l *Log) follow(ctx context.Context, shard int, after relay.Position, each func(Record)) (last relay.Position, err error) {
-	it, err := l.read(ctx, l.messages[shard], after, "", jetstream.PullMaxMessages(readAhead))
+	r, err := openReader(ctx, l.messages[shard], jetstream.ConsumerConfig{
+		DeliverPolicy:     jetstream.DeliverByStartSequencePolicy,
+		OptStartSeq:       after + 1,
+		InactiveThreshold: 5 * time.Minute,
+	})
 	if err != nil {
 		return after, err
 	}
-	defer context.AfterFunc(ctx, it.Stop)()
-	defer it.Stop()
+	defer context.AfterFunc(ctx, r.stop)()
+	defer r.close()
 	for {
-		m, err := it.Next()
+		m, meta, err := r.next()
 		if err != nil {
-			return after, fmt.Errorf("reading shard %d: %w", shard, err)
-		}
-		meta, err := m.Metadata()
-		if err != nil {
-			return after, fmt.Errorf("reading shard %d: %w", shard, err)
+			return after, fmt.Errorf("shard %d: %w", shard, err)
 		}
 		after = meta.Sequence.Stream
 		each(Record{Shard: shard, Position: after, Destination: messageDestination(m.Subject()), Data: m.Data()})

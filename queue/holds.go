@@ -45,6 +45,7 @@ func (l *Log) OpenHolds(ctx context.Context) (*Holds, error) {
 		Replicas:    l.o.Replicas,
 		Encode:      encodeJSON[Hold],
 		Decode:      decodeJSON[Hold],
+		Flush:       l.o.Flush,
 		Log:         l.o.Log,
 	})
 	if err != nil {

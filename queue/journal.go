@@ -26,10 +26,14 @@ type Journal struct {
 	wake    chan struct{}
 	idle    sync.Cond // pending is empty and nothing is under way
 	busy    bool
+	since   time.Time // what is under way was sent, while busy
 	stop    context.CancelCauseFunc
 	ctx     context.Context
 	done    sync.WaitGroup
 }
+
+// groupMost bounds the attempts that are under way at once.
+const groupMost = 500
 
 // Journal opens the journal of one shard. stored is called for each attempt after the
 // attempt log has acknowledged it, in order, from one goroutine. Only a shard's owner may
@@ -59,6 +63,17 @@ func (j *Journal) Backlog() int {
 	j.mu.Lock()
 	defer j.mu.Unlock()
 	return len(j.pending)
+}
+
+// Stuck is for how long attempts have been under way without an acknowledgement; 0 when none
+// are.
+func (j *Journal) Stuck() time.Duration {
+	j.mu.Lock()
+	defer j.mu.Unlock()
+	if !j.busy {
+		return 0
+	}
+	return time.Since(j.since)
 }
 
 // Flush waits until all that was handed over is stored, or ctx ends.
@@ -122,7 +137,7 @@ func (j *Journal) run() {
 func (j *Journal) take() []relay.Attempt {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	n := min(len(j.pending), batchMost)
+	n := min(len(j.pending), groupMost)
 	group := j.pending[:n:n]
 	j.pending = j.pending[n:]
 	if len(j.pending) == 0 {
@@ -131,6 +146,7 @@ func (j *Journal) take() []relay.Attempt {
 	if j.busy = n > 0; !j.busy {
 		j.idle.Broadcast()
 	}
+	j.since = time.Now()
 	return group
 }
 
@@ -138,7 +154,7 @@ func (j *Journal) take() []relay.Attempt {
 // After an error the rest may be stored too; storing an attempt twice changes nothing in the
 // fold.
 func (l *Log) appendAttempts(ctx context.Context, group []relay.Attempt, stored func(uint64, relay.Attempt)) (n int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
+	ctx, cancel := context.WithTimeout(ctx, l.o.ackTimeout())
 	defer cancel()
 	msgs := make([]*nats.Msg, len(group))
 	for i := range group {
@@ -148,19 +164,9 @@ func (l *Log) appendAttempts(ctx context.Context, group []relay.Attempt, stored 
 		}
 		msgs[i] = &nats.Msg{Subject: attemptSubject(&group[i]), Data: data}
 	}
-	if l.o.GroupCommit && len(msgs) >= batchFrom {
-		first, err := publishBatch(ctx, l.js.Conn(), msgs)
-		if err != nil {
-			return 0, storeError(err)
-		}
-		for i, a := range group {
-			stored(first+uint64(i), a)
-		}
-		return len(group), nil
-	}
 	futures := make([]jetstream.PubAckFuture, 0, len(msgs))
 	for _, m := range msgs {
-		f, err := l.js.PublishMsgAsync(m)
+		f, err := publishAsync(l.js, m)
 		if err != nil {
 			return 0, storeError(err)
 		}
@@ -177,21 +183,25 @@ func (l *Log) appendAttempts(ctx context.Context, group []relay.Attempt, stored 
 }
 
 // ReadAttempts hands a shard's attempts after a sequence of the attempt log to each, oldest
-// first, up to the log's present end, and returns the sequence up to which all was read.
+// first, up to the log's present end, and returns the sequence up to which all was read. All
+// that was acknowledged before the call is read, whichever instance wrote it.
 func (l *Log) ReadAttempts(ctx context.Context, shard int, after uint64, each func(seq uint64, a relay.Attempt)) (upTo uint64, err error) {
-	info, err := l.attempts.Info(ctx)
+	filter := attemptFilter(shard, "")
+	last, err := l.lastAttempt(ctx, filter)
 	if err != nil {
 		return 0, fmt.Errorf("looking at the attempt log: %w", err)
 	}
-	upTo = max(after, info.State.LastSeq)
-	r := scanRange{filter: attemptFilter(shard, ""), after: after}
-	err = scan(ctx, l.attempts, r, func(m jetstream.Msg, meta *jetstream.MsgMetadata) (bool, error) {
+	upTo = after
+	if last <= after {
+		return upTo, nil
+	}
+	err = scan(ctx, l.attempts, scanRange{filter: filter, after: after, upTo: last}, func(m jetstream.Msg, meta *jetstream.MsgMetadata) (bool, error) {
 		var a relay.Attempt
 		if err := json.Unmarshal(m.Data(), &a); err != nil {
 			return false, fmt.Errorf("decoding attempt %d: %w", meta.Sequence.Stream, err)
 		}
 		each(meta.Sequence.Stream, a)
-		upTo = max(upTo, meta.Sequence.Stream)
+		upTo = meta.Sequence.Stream
 		return true, nil
 	})
 	return upTo, err

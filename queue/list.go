@@ -75,7 +75,7 @@ func (l *Log) List(ctx context.Context, f Filter) (Page, error) {
 				found = append(found, &Status{Entry: e, State: StateQueued})
 			}
 		}
-		if err := l.trace(ctx, found); err != nil {
+		if err := l.trace(ctx, found, StateDelivered, StateDead); err != nil {
 			return Page{}, err
 		}
 		for _, s := range found {
@@ -88,12 +88,16 @@ func (l *Log) List(ctx context.Context, f Filter) (Page, error) {
 	return page, err
 }
 
+// windowAim is how many messages a backward reader wants to find at a time.
+const windowAim = 256
+
 // backward reads one shard from its end to its beginning.
 type backward struct {
 	log    *Log
 	shard  int
 	filter string
 	since  time.Time
+	first  relay.Position // of the log
 	below  relay.Position // positions from here on are done
 	window relay.Position // how many positions to read next
 	ready  []relay.Entry  // newest last
@@ -107,7 +111,7 @@ func (l *Log) backward(ctx context.Context, f *Filter) ([]*backward, error) {
 	}
 	var readers []*backward
 	for shard, s := range l.messages {
-		b := &backward{log: l, shard: shard, since: f.Since, window: 256}
+		b := &backward{log: l, shard: shard, since: f.Since, window: windowAim}
 		d := f.Destination
 		if d == "" && f.ChannelID != 0 && f.Direction == relay.Outbound {
 			d = relay.ChannelDestination(f.ChannelID)
@@ -118,13 +122,13 @@ func (l *Log) backward(ctx context.Context, f *Filter) ([]*backward, error) {
 			}
 			b.filter = destinationSubject(shard, d)
 		}
-		b.below = below[shard]
-		if f.Cursor == "" {
-			info, err := s.Info(ctx)
-			if err != nil {
-				return nil, fmt.Errorf("looking at shard %d: %w", shard, err)
-			}
-			b.below = info.State.LastSeq + 1
+		info, err := s.Info(ctx)
+		if err != nil {
+			return nil, fmt.Errorf("looking at shard %d: %w", shard, err)
+		}
+		b.first, b.below = max(info.State.FirstSeq, 1), info.State.LastSeq+1
+		if f.Cursor != "" {
+			b.below = min(b.below, below[shard])
 		}
 		readers = append(readers, b)
 	}
@@ -153,14 +157,16 @@ func newest(ctx context.Context, readers []*backward) (relay.Entry, bool, error)
 
 func (b *backward) last() *relay.Entry { return &b.ready[len(b.ready)-1] }
 
+// more reports whether there may be messages that are not read yet.
+func (b *backward) more() bool { return b.below > b.first && !b.ended }
+
 // fill reads windows, each larger than the one before, until one holds a message.
 func (b *backward) fill(ctx context.Context) error {
-	for len(b.ready) == 0 && b.below > 1 && !b.ended {
-		from := relay.Position(1)
+	for len(b.ready) == 0 && b.more() {
+		from := b.first
 		if b.below > b.window {
-			from = b.below - b.window
+			from = max(from, b.below-b.window)
 		}
-		b.window = min(b.window*4, 1<<20)
 		to := b.below
 		err := scan(ctx, b.log.messages[b.shard], scanRange{filter: b.filter, after: from - 1}, func(m jetstream.Msg, meta *jetstream.MsgMetadata) (bool, error) {
 			pos := meta.Sequence.Stream
@@ -177,10 +183,17 @@ func (b *backward) fill(ctx context.Context) error {
 			return err
 		}
 		b.below = from
+		// What a window holds is in memory at once: only where little is found may it grow.
+		if n := len(b.ready); n < windowAim {
+			b.window = min(b.window*4, 1<<16)
+		} else if n > 16*windowAim {
+			b.window = max(b.window/4, windowAim)
+		}
 		if n := len(b.ready); n > 0 {
 			b.below = b.ready[n-1].Position + 1
-			b.ready = slices.DeleteFunc(b.ready, func(e relay.Entry) bool { return e.Position >= to })
-			b.ended = b.ready[0].AcceptedAt.Before(b.since)
+			// Messages that arrive together may be stored in another order than they were
+			// accepted in.
+			b.ended = b.ready[0].AcceptedAt.Before(b.since.Add(-findSlack))
 		}
 	}
 	return nil
@@ -191,7 +204,7 @@ func encodeCursor(readers []*backward) (string, error) {
 	more := false
 	for _, b := range readers {
 		below[b.shard] = b.below
-		more = more || b.below > 1 && (!b.ended || len(b.ready) > 0)
+		more = more || b.more() || len(b.ready) > 0
 	}
 	if !more {
 		return "", nil

@@ -4,10 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"sync"
 	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/nats-io/nuid"
 	"github.com/rs/zerolog"
 
 	"omnirelay/relay"
@@ -18,9 +20,16 @@ type Options struct {
 	Shards   int // message logs; default 1; fixed once the first is made
 	Replicas int // copies of everything in a NATS cluster; default 1
 
-	// GroupCommit gathers appends that arrive together into one atomic batch, for servers
-	// that fsync each write. Elsewhere appends are pipelined, which is faster there.
-	GroupCommit bool
+	// Flush makes what a stream has acknowledged survive a power cut, for a store that does
+	// not see to that before it acknowledges; nil for one that does, and where that much is
+	// not asked for. Accepted messages, dead letters and holds are flushed before they count.
+	Flush func(stream string) func() error
+
+	// AsyncAttempts lets the attempt log of a single server reach its file a few
+	// milliseconds after it was acknowledged, and be fsynced with the server's interval
+	// only. A crash then repeats what ended in that time; it is what makes room on the disk
+	// for the accepted messages. Replicated logs ignore it.
+	AsyncAttempts bool
 
 	MaxBytes          int64         // of each message log; 0 means what the store has
 	History           time.Duration // how long attempts and settled messages stay readable; default 168h
@@ -41,6 +50,14 @@ func (o Options) withDefaults() Options {
 	return o
 }
 
+// flush is the flush of one stream; nil for none.
+func (o Options) flush(stream string) func() error {
+	if o.Flush == nil {
+		return nil
+	}
+	return o.Flush(stream)
+}
+
 // Log is the open logs. It is safe for concurrent use.
 type Log struct {
 	o         Options
@@ -50,7 +67,15 @@ type Log struct {
 	dead      jetstream.Stream
 	snapshots jetstream.KeyValue
 	intake    []*committer // by shard
-	full      atomic.Bool  // see SetFull
+	burials   *committer
+
+	snapshotStream jetstream.Stream // of snapshots
+	writer         string           // who this Log is among those that share the store
+	headsMu        sync.Mutex
+	heads          map[int]snapshotHead // as last written here, by shard
+
+	full  atomic.Bool // see SetFull
+	tight atomic.Bool // see SetTight
 }
 
 // Stream and bucket names. They are part of what is stored: never change them.
@@ -69,11 +94,19 @@ const maxMessageSize = 4 << 20
 // Open makes the streams that are missing and checks those that are there.
 func Open(ctx context.Context, js jetstream.JetStream, o Options) (*Log, error) {
 	o = o.withDefaults()
-	l := &Log{o: o, js: js}
+	l := &Log{
+		o: o, js: js,
+		messages: make([]jetstream.Stream, o.Shards),
+		intake:   make([]*committer, o.Shards),
+		writer:   nuid.Next(),
+		heads:    map[int]snapshotHead{},
+	}
 	if err := l.checkShards(ctx); err != nil {
 		return nil, err
 	}
-	for shard := range o.Shards {
+	// Last shard first: when the first one is there all are, also for another instance that
+	// starts at the same time and counts them.
+	for shard := o.Shards - 1; shard >= 0; shard-- {
 		s, err := l.stream(ctx, jetstream.StreamConfig{
 			Name:        messageStream(shard),
 			Description: "omnirelay: accepted messages",
@@ -86,16 +119,19 @@ func Open(ctx context.Context, js jetstream.JetStream, o Options) (*Log, error) 
 		if err != nil {
 			return nil, err
 		}
-		l.messages = append(l.messages, s)
-		l.intake = append(l.intake, newCommitter(js, o.GroupCommit))
+		l.messages[shard] = s
 	}
-	var err error
-	if l.attempts, err = l.stream(ctx, jetstream.StreamConfig{
+	attempts := jetstream.StreamConfig{
 		Name:        attemptStream,
 		Description: "omnirelay: every attempt that ended",
 		Subjects:    []string{"relay.attempt.>"},
 		Discard:     jetstream.DiscardNew,
-	}); err != nil {
+	}
+	if o.AsyncAttempts && o.Replicas == 1 {
+		attempts.PersistMode = jetstream.AsyncPersistMode
+	}
+	var err error
+	if l.attempts, err = l.stream(ctx, attempts); err != nil {
 		return nil, err
 	}
 	if l.dead, err = l.stream(ctx, jetstream.StreamConfig{
@@ -115,6 +151,13 @@ func Open(ctx context.Context, js jetstream.JetStream, o Options) (*Log, error) 
 	if err != nil {
 		return nil, fmt.Errorf("opening bucket %s: %w", snapshotBucket, err)
 	}
+	if l.snapshotStream, err = js.Stream(ctx, "KV_"+snapshotBucket); err != nil {
+		return nil, fmt.Errorf("opening bucket %s: %w", snapshotBucket, err)
+	}
+	l.burials = newCommitter(js, o.ackTimeout(), o.flush(deadStream))
+	for shard := range l.intake {
+		l.intake[shard] = newCommitter(js, o.ackTimeout(), o.flush(messageStream(shard)))
+	}
 	return l, nil
 }
 
@@ -123,7 +166,6 @@ func (l *Log) stream(ctx context.Context, c jetstream.StreamConfig) (jetstream.S
 	c.Retention = jetstream.LimitsPolicy
 	c.Replicas = l.o.Replicas
 	c.AllowDirect = true
-	c.AllowAtomicPublish = true
 	s, err := l.js.CreateOrUpdateStream(ctx, c)
 	if err != nil {
 		return nil, fmt.Errorf("opening stream %s: %w", c.Name, err)
@@ -160,9 +202,14 @@ func (l *Log) ShardOf(d relay.Destination) int { return d.Shard(l.o.Shards) }
 // disk runs low: the embedded server gives up altogether on a disk that is really full.
 func (l *Log) SetFull(full bool) { l.full.Store(full) }
 
+// SetTight has the shards' owners give up history earlier than its age, or stop that. The
+// daemon calls it when the disk begins to run low, well before SetFull.
+func (l *Log) SetTight(tight bool) { l.tight.Store(tight) }
+
 // Close stops the appenders after what they have begun.
 func (l *Log) Close() {
 	for _, c := range l.intake {
 		c.close()
 	}
+	l.burials.close()
 }

@@ -39,6 +39,7 @@ func (l *Log) OpenReplays(ctx context.Context) (*Replays, error) {
 		Replicas:    l.o.Replicas,
 		Encode:      encodeJSON[Replay],
 		Decode:      decodeJSON[Replay],
+		Flush:       l.o.Flush,
 		Log:         l.o.Log,
 	})
 	if err != nil {

@@ -6,9 +6,11 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"slices"
 	"strings"
 	"time"
 
+	"github.com/RoaringBitmap/roaring/v2/roaring64"
 	"github.com/nats-io/nats.go/jetstream"
 
 	"omnirelay/relay"
@@ -64,12 +66,25 @@ const (
 	historyMost = 300_000
 )
 
-// Find tells what became of a message; ErrNotFound when it is not in the log. For a dead
-// letter that was replayed it tells the whole story, and Entry is the message's last place.
+// Find tells what became of a message; ErrNotFound when its history has ended or it never
+// was. For a dead letter that was replayed it tells the whole story, and Entry is the
+// message's last place. A dead letter is found for as long as it is kept, with the attempt
+// that decided so at least.
 func (l *Log) Find(ctx context.Context, id relay.ID) (Status, error) {
 	if id.Time().IsZero() {
 		return Status{}, fmt.Errorf("message %s: %w", id, ErrNotFound)
 	}
+	for _, find := range []func(context.Context, relay.ID) (Status, error){l.findMessage, l.findReplayed, l.findScheduled, l.findBuried} {
+		s, err := find(ctx, id)
+		if !errors.Is(err, ErrNotFound) {
+			return s, err
+		}
+	}
+	return Status{}, fmt.Errorf("message %s: %w", id, ErrNotFound)
+}
+
+// findMessage finds a message at the place where it was accepted.
+func (l *Log) findMessage(ctx context.Context, id relay.ID) (Status, error) {
 	for shard := range l.messages {
 		e, err := l.locate(ctx, shard, id)
 		if errors.Is(err, ErrNotFound) {
@@ -78,19 +93,72 @@ func (l *Log) Find(ctx context.Context, id relay.ID) (Status, error) {
 		if err != nil {
 			return Status{}, err
 		}
-		s := Status{Entry: e, State: StateQueued}
-		if err := l.trace(ctx, []*Status{&s}); err != nil {
-			return Status{}, err
+		if e.ReplayedBy != "" {
+			return Status{}, ErrNotFound // its story began elsewhere
 		}
-		if s.moved != 0 {
-			s.Entry, err = l.Load(ctx, shard, s.moved)
-			if err != nil && !errors.Is(err, ErrNotFound) {
-				return Status{}, err
-			}
-		}
+		return l.statusOf(ctx, e)
+	}
+	return Status{}, ErrNotFound
+}
+
+func (l *Log) statusOf(ctx context.Context, e relay.Entry) (Status, error) {
+	s := Status{Entry: e, State: StateQueued}
+	if err := l.trace(ctx, []*Status{&s}, StateDelivered); err != nil {
+		return Status{}, err
+	}
+	if s.moved == 0 {
 		return s, nil
 	}
-	return Status{}, fmt.Errorf("message %s: %w", id, ErrNotFound)
+	moved, err := l.Load(ctx, e.Shard, s.moved)
+	switch {
+	case err == nil:
+		s.Entry = moved
+	case !errors.Is(err, ErrNotFound):
+		return Status{}, err
+	}
+	return s, nil
+}
+
+// findReplayed finds a dead letter whose first place has been purged, by the record of its
+// first replay.
+func (l *Log) findReplayed(ctx context.Context, id relay.ID) (Status, error) {
+	e := relay.Entry{Message: relay.Message{ID: id, AcceptedAt: id.Time()}}
+	r := scanRange{filter: "relay.attempt.*.*." + string(relay.Replayed), since: id.Time()}
+	err := scan(ctx, l.attempts, r, func(m jetstream.Msg, meta *jetstream.MsgMetadata) (bool, error) {
+		var a relay.Attempt
+		if err := json.Unmarshal(m.Data(), &a); err != nil {
+			return false, fmt.Errorf("decoding attempt %d: %w", meta.Sequence.Stream, err)
+		}
+		if a.MessageID != id {
+			return true, nil
+		}
+		e.Destination, e.Shard, e.Position = a.Destination, a.Shard, a.Position
+		return false, nil
+	})
+	if err != nil {
+		return Status{}, err
+	}
+	if e.Position == 0 {
+		return Status{}, ErrNotFound
+	}
+	s, err := l.statusOf(ctx, e)
+	if err == nil && s.Entry.Position == e.Position {
+		err = ErrNotFound // its new place has been purged as well
+	}
+	return s, err
+}
+
+// findBuried finds a dead letter whose place in the log has been purged.
+func (l *Log) findBuried(ctx context.Context, id relay.ID) (Status, error) {
+	d, _, err := l.findDead(ctx, id)
+	if err != nil {
+		return Status{}, err
+	}
+	s, err := l.statusOf(ctx, relay.Entry{Message: d.Message, Shard: d.Attempt.Shard, Position: d.Attempt.Position})
+	if err == nil && len(s.Attempts) == 0 {
+		s.add(d.Attempt)
+	}
+	return s, err
 }
 
 // locate finds a message in a shard by the time in its id: no index is kept.
@@ -125,8 +193,9 @@ type place struct {
 	pos   relay.Position
 }
 
-// trace reads the attempts of the given messages into them.
-func (l *Log) trace(ctx context.Context, list []*Status) error {
+// trace reads the attempts of the given messages into them, of each until it is in one of the
+// states of end and no replay follows.
+func (l *Log) trace(ctx context.Context, list []*Status, end ...State) error {
 	type lookup struct {
 		since time.Time
 		want  map[place]*Status
@@ -145,21 +214,28 @@ func (l *Log) trace(ctx context.Context, list []*Status) error {
 		u.want[place{s.Entry.Shard, s.Entry.Position}] = s
 	}
 	for filter, u := range byFilter {
-		if err := l.traceIn(ctx, filter, u.since.Add(-time.Second), u.want); err != nil {
+		if err := l.traceIn(ctx, filter, u.since.Add(-time.Second), u.want, end); err != nil {
 			return err
 		}
 	}
 	return nil
 }
 
-// traceIn reads the attempts that a filter matches until every wanted message is settled.
-func (l *Log) traceIn(ctx context.Context, filter string, since time.Time, want map[place]*Status) error {
+// traceIn reads the attempts that a filter matches until every wanted message is in an end
+// state.
+func (l *Log) traceIn(ctx context.Context, filter string, since time.Time, want map[place]*Status, end []State) error {
 	again, err := l.lastDeed(ctx, filter)
 	if err != nil {
 		return err
 	}
 	unsettled := len(want)
 	read := 0
+	wanted := map[relay.ID]bool{}
+	for _, s := range want {
+		wanted[s.Entry.ID] = true
+	}
+	// A replayed dead letter may be sent before the record that says where it went is stored.
+	early := map[place][]relay.Attempt{}
 	return scan(ctx, l.attempts, scanRange{filter: filter, since: since}, func(m jetstream.Msg, meta *jetstream.MsgMetadata) (bool, error) {
 		if read++; read > historyMost {
 			for _, s := range want {
@@ -171,19 +247,53 @@ func (l *Log) traceIn(ctx context.Context, filter string, since time.Time, want 
 		if err := json.Unmarshal(m.Data(), &a); err != nil {
 			return false, fmt.Errorf("decoding attempt %d: %w", meta.Sequence.Stream, err)
 		}
-		if s := want[place{a.Shard, a.Position}]; s != nil && a.Outcome != relay.Reopened {
-			before := s.State.Final()
+		if a.Outcome == relay.Reopened {
+			n, err := reopened(&a, want, end)
+			unsettled += n
+			return true, err
+		}
+		at := place{a.Shard, a.Position}
+		s := want[at]
+		if s == nil && wanted[a.MessageID] {
+			early[at] = append(early[at], a)
+		}
+		if s != nil {
+			before := slices.Contains(end, s.State)
 			s.add(a)
-			if a.Outcome == relay.Replayed && want[place{a.Shard, a.MovedTo}] == nil {
-				want[place{a.Shard, a.MovedTo}] = s
+			if to := (place{a.Shard, a.MovedTo}); a.Outcome == relay.Replayed && want[to] == nil {
+				want[to] = s
+				for _, a := range early[to] {
+					s.add(a)
+				}
 			}
-			if !before && s.State.Final() {
+			switch after := slices.Contains(end, s.State); {
+			case after && !before:
 				unsettled--
+			case before && !after:
+				unsettled++
 			}
 		}
 		// Behind the last deed of an operator a settled message has no more attempts.
 		return unsettled > 0 || meta.Sequence.Stream < again, nil
 	})
+}
+
+// reopened has the settled ones of the wanted messages that a replay covers wait again, and
+// reports how many of these were in an end state.
+func reopened(a *relay.Attempt, want map[place]*Status, end []State) (n int, err error) {
+	set := roaring64.New()
+	if err := set.UnmarshalBinary(a.Positions); err != nil {
+		return 0, fmt.Errorf("decoding replay %s: %w", a.Replay, err)
+	}
+	for p, s := range want {
+		if p.shard == a.Shard && s.State.Final() && set.Contains(p.pos) {
+			if slices.Contains(end, s.State) {
+				n++
+			}
+			s.State = StateQueued
+		}
+	}
+	return n, nil
 }
 
 // lastDeed is the sequence of the last replay that the filter's destination saw; 0 for none.

@@ -11,6 +11,7 @@ import (
 	"fmt"
 	"iter"
 	"sync"
+	"time"
 
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
@@ -37,13 +38,25 @@ type Options[V any] struct {
 	Description string // for people who look at the bucket with NATS tools
 	Replicas    int    // copies in a cluster; 0 means 1
 
+	// TTL is how long a record lives after it was last written; 0, the default, keeps it. A
+	// record that ages out leaves memory as a deleted one does.
+	TTL time.Duration
+
 	// Encode and Decode are the stored form. A decoded value is shared by all readers and
 	// must not be changed.
 	Encode func(V) ([]byte, error)
 	Decode func(key string, data []byte) (V, error)
 
+	// Flush makes what the bucket's stream has acknowledged survive a power cut, before a
+	// write counts; nil where an acknowledgement is final, or that much is not asked for.
+	Flush func(stream string) func() error
+
 	Log zerolog.Logger
 }
+
+// markerTTL is how long the store keeps the marker of a record that aged out: long enough for
+// a watcher that was cut off to come back; one that does not reads the bucket anew.
+const markerTTL = 10 * time.Minute
 
 // missesPerSecond bounds how often Find asks the bucket for what is not in memory, so that
 // strangers who try names at random cannot load the store. Beyond it memory alone answers.
@@ -53,6 +66,7 @@ const missesPerSecond = 100
 type Mirror[V any] struct {
 	o      Options[V]
 	kv     jetstream.KeyValue
+	flush  func() error // nil for none
 	misses *rate.Limiter
 	stop   context.CancelFunc
 	done   chan struct{} // closed when the watcher has ended
@@ -78,12 +92,18 @@ type slot[V any] struct {
 // Open makes the bucket when it is missing, reads all of it and starts to watch it. The
 // context bounds Open only; the mirror lives until Close.
 func Open[V any](ctx context.Context, js jetstream.JetStream, o Options[V]) (*Mirror[V], error) {
-	kv, err := js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
+	config := jetstream.KeyValueConfig{
 		Bucket:      o.Bucket,
 		Description: o.Description,
 		Replicas:    max(o.Replicas, 1),
 		Storage:     jetstream.FileStorage,
-	})
+		TTL:         o.TTL,
+	}
+	if o.TTL > 0 {
+		// The marker tells the watchers that a record has aged out.
+		config.LimitMarkerTTL = markerTTL
+	}
+	kv, err := js.CreateOrUpdateKeyValue(ctx, config)
 	if err != nil {
 		return nil, fmt.Errorf("opening the bucket %s: %w", o.Bucket, err)
 	}
@@ -96,6 +116,9 @@ func Open[V any](ctx context.Context, js jetstream.JetStream, o Options[V]) (*Mi
 		done:   make(chan struct{}),
 		slots:  make(map[string]*slot[V]),
 		subs:   make(map[uint64]func(string)),
+	}
+	if o.Flush != nil {
+		m.flush = o.Flush("KV_" + o.Bucket)
 	}
 	w, err := kv.WatchAll(life)
 	if err != nil {

@@ -389,3 +389,27 @@ func TestClosingTheConnectionFirstIsFine(t *testing.T) {
 	require.Error(t, err)
 	m.Close()
 }
+
+func TestARecordThatAgesOutLeavesMemory(t *testing.T) {
+	t.Parallel()
+	conn := natsdtest.Open(t)
+	m, err := mirror.Open(t.Context(), conn.JetStream(), mirror.Options[string]{
+		Bucket: "AGEING",
+		TTL:    time.Second,
+		Encode: func(v string) ([]byte, error) { return []byte(v), nil },
+		Decode: func(_ string, data []byte) (string, error) { return string(data), nil },
+		Log:    zerolog.Nop(),
+	})
+	require.NoError(t, err)
+	defer m.Close()
+	changed := make(chan string, 10)
+	m.Subscribe(func(key string) { changed <- key })
+	require.NoError(t, m.Create(t.Context(), "a", "one"))
+	require.Equal(t, "a", <-changed)
+	require.Equal(t, "a", <-changed, "the store tells of its end")
+	require.Zero(t, m.Len())
+	require.NoError(t, m.Create(t.Context(), "a", "two"), "the key is free again")
+	v, err := m.Get("a")
+	require.NoError(t, err)
+	require.Equal(t, "two", v)
+}

@@ -26,7 +26,7 @@ func (m *Mirror[V]) Create(ctx context.Context, key string, v V) error {
 		return fmt.Errorf("storing %s in the bucket %s: %w", key, m.o.Bucket, err)
 	}
 	m.apply(key, &slot[V]{value: v, rev: rev}, false)
-	return nil
+	return m.flushed()
 }
 
 // changeTries bounds the rounds of compare-and-set. Each lost round means that somebody
@@ -55,7 +55,7 @@ func (m *Mirror[V]) Modify(ctx context.Context, key string, change func(V) (V, e
 		rev, err := m.kv.Update(ctx, key, data, s.rev)
 		if err == nil {
 			m.apply(key, &slot[V]{value: v, rev: rev}, false)
-			return v, nil
+			return v, m.flushed()
 		}
 		if !errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
 			return zero, fmt.Errorf("storing %s in the bucket %s: %w", key, m.o.Bucket, err)
@@ -77,7 +77,7 @@ func (m *Mirror[V]) Delete(ctx context.Context, key string) error {
 		err = m.kv.Delete(ctx, key, jetstream.LastRevision(s.rev))
 		if err == nil {
 			m.forget(key, s.rev)
-			return nil
+			return m.flushed()
 		}
 		if !errors.Is(err, jetstream.ErrKeyRevisionMismatch) {
 			return fmt.Errorf("deleting %s in the bucket %s: %w", key, m.o.Bucket, err)
@@ -85,6 +85,17 @@ func (m *Mirror[V]) Delete(ctx context.Context, key string) error {
 		s, err = m.reload(ctx, key, try)
 	}
 	return fmt.Errorf("%w (bucket %s, key %s)", ErrConflict, m.o.Bucket, key)
+}
+
+// flushed makes a write final.
+func (m *Mirror[V]) flushed() error {
+	if m.flush == nil {
+		return nil
+	}
+	if err := m.flush(); err != nil {
+		return fmt.Errorf("the bucket %s: %w", m.o.Bucket, err)
+	}
+	return nil
 }
 
 // forget marks the record at rev as deleted. The server does not tell the revision of the

@@ -1,11 +1,15 @@
 package natsd
 
 import (
+	"context"
+	"errors"
 	"fmt"
 	"strings"
 	"time"
 
+	"github.com/cenkalti/backoff/v4"
 	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
 	"github.com/rs/zerolog"
 )
 
@@ -19,20 +23,57 @@ type ExternalOptions struct {
 	CAFile   string // PEM bundle; empty for the system's
 	CertFile string // client certificate, with KeyFile
 	KeyFile  string
+
+	// Patience is how long to wait for a cluster that does not answer yet, as when relays
+	// and servers start together; default 30s. What the cluster refuses is an error at once.
+	Patience time.Duration
 	Log      zerolog.Logger
 }
 
-// External connects to a cluster. The connection comes back by itself after an outage,
-// for ever; until then every operation fails in its own time.
-func External(o ExternalOptions) (*Conn, error) {
+// LeastPayload is what the servers' max_payload has to be at least, bytes.
+const LeastPayload = 8 << 20
+
+// External connects to a cluster with JetStream. The connection comes back by itself after an
+// outage, for ever; until then every operation fails in its own time.
+func External(ctx context.Context, o ExternalOptions) (*Conn, error) {
+	if o.Patience == 0 {
+		o.Patience = 30 * time.Second
+	}
+	var nc *nats.Conn
+	err := o.persist(ctx, func() (err error) {
+		nc, err = nats.Connect(strings.Join(o.URLs, ","), o.options()...)
+		// Every server was tried and none answered; anything else is an answer.
+		if err != nil && !errors.Is(err, nats.ErrNoServers) && !errors.Is(err, nats.ErrTimeout) {
+			return backoff.Permanent(err)
+		}
+		return err
+	})
+	if err != nil {
+		return nil, fmt.Errorf("connecting to NATS: %w", err)
+	}
+	c, err := wrap(nc)
+	if err != nil {
+		return nil, err
+	}
+	if err := o.check(ctx, c); err != nil {
+		nc.Close()
+		return nil, err
+	}
+	c.js = patient{c.js, o}
+	return c, nil
+}
+
+func (o ExternalOptions) options() []nats.Option {
 	opts := []nats.Option{
 		nats.Name("omnirelay"),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(250 * time.Millisecond),
 		nats.Timeout(5 * time.Second),
-		// A dead peer is noticed after two missed pings, well within a lease.
-		nats.PingInterval(2 * time.Second),
+		// A dead peer is noticed after three pings, within a lease.
+		nats.PingInterval(1500 * time.Millisecond),
 		nats.MaxPingsOutstanding(2),
+		// A server whose machine is gone takes what is sent to it until a buffer is full.
+		nats.FlusherTimeout(5 * time.Second),
 		// While disconnected nothing is buffered: a late append would be a surprise.
 		nats.ReconnectBufSize(-1),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
@@ -57,9 +98,35 @@ func External(o ExternalOptions) (*Conn, error) {
 	if o.CertFile != "" {
 		opts = append(opts, nats.ClientCert(o.CertFile, o.KeyFile))
 	}
-	nc, err := nats.Connect(strings.Join(o.URLs, ","), opts...)
-	if err != nil {
-		return nil, fmt.Errorf("connecting to NATS: %w", err)
+	return opts
+}
+
+// check makes sure that the cluster can do what the relay will ask of it.
+func (o ExternalOptions) check(ctx context.Context, c *Conn) error {
+	if most := c.nc.MaxPayload(); most < LeastPayload {
+		return fmt.Errorf("the NATS server %s takes messages of up to %d bytes and the relay needs %d; set max_payload: 8MB in the servers' configuration",
+			c.nc.ConnectedServerName(), most, LeastPayload)
 	}
-	return wrap(nc)
+	err := o.persist(ctx, func() error {
+		asking, cancel := context.WithTimeout(ctx, 2*time.Second)
+		defer cancel()
+		_, err := c.js.AccountInfo(asking)
+		if errors.Is(err, jetstream.ErrJetStreamNotEnabledForAccount) {
+			return backoff.Permanent(err)
+		}
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("the NATS cluster answers, but its JetStream does not: %w; see that jetstream is enabled in the servers' configuration and for the user's account, and that most of the servers run", err)
+	}
+	return nil
+}
+
+// persist tries until patience is at its end or trying is of no use.
+func (o ExternalOptions) persist(ctx context.Context, try func() error) error {
+	wait := backoff.NewExponentialBackOff(
+		backoff.WithInitialInterval(100*time.Millisecond), backoff.WithMaxInterval(2*time.Second), backoff.WithMaxElapsedTime(o.Patience))
+	return backoff.RetryNotify(try, backoff.WithContext(wait, ctx), func(err error, _ time.Duration) {
+		o.Log.Warn().Err(err).Msg("the NATS cluster is not ready; waiting for it")
+	})
 }

@@ -32,7 +32,9 @@ const Bucket = "RELAY_KEYS"
 // Options of a Registry.
 type Options struct {
 	Replicas int // copies of the bucket in a cluster; 0 means 1
-	Log      zerolog.Logger
+	// Flush makes what a stream has acknowledged survive a power cut; see mirror.Options.
+	Flush func(stream string) func() error
+	Log   zerolog.Logger
 }
 
 // Registry holds all keys in memory, in step with the bucket and so with the other
@@ -62,6 +64,7 @@ func Open(ctx context.Context, js jetstream.JetStream, o Options) (*Registry, er
 		Replicas:    o.Replicas,
 		Encode:      encodeRecord,
 		Decode:      decodeRecord,
+		Flush:       o.Flush,
 		Log:         o.Log,
 	})
 	if err != nil {

@@ -1,0 +1,68 @@
+package queue
+
+import (
+	"context"
+	"encoding/json"
+	"errors"
+	"fmt"
+
+	"github.com/nats-io/nats.go"
+	"github.com/nats-io/nats.go/jetstream"
+)
+
+// msgGetRequest asks for one record of a stream, by exactly one of its fields.
+type msgGetRequest struct {
+	Seq        uint64 `json:"seq,omitempty"`
+	LastBySubj string `json:"last_by_subj,omitempty"`
+}
+
+// leaderMsg reads a record from the stream's leader, which alone knows for certain what is
+// in the stream: streams here allow direct gets, which any replica answers, and readers run
+// on any replica. A leader answers only after it has applied all that was acknowledged.
+// Errors: jetstream.ErrMsgNotFound.
+func (l *Log) leaderMsg(ctx context.Context, stream string, r msgGetRequest) (*jetstream.RawStreamMsg, error) {
+	req, err := json.Marshal(r)
+	if err != nil {
+		return nil, fmt.Errorf("asking the leader of %s: %w", stream, err)
+	}
+	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
+	defer cancel()
+	answer, err := l.js.Conn().RequestMsgWithContext(ctx, &nats.Msg{
+		Subject: jetstream.DefaultAPIPrefix + "STREAM.MSG.GET." + stream,
+		Data:    req,
+	})
+	if err != nil {
+		return nil, fmt.Errorf("asking the leader of %s: %w", stream, err)
+	}
+	var res struct {
+		Error   *jetstream.APIError `json:"error"`
+		Message struct {
+			Subject  string `json:"subject"`
+			Sequence uint64 `json:"seq"`
+			Data     []byte `json:"data"`
+		} `json:"message"`
+	}
+	if err := json.Unmarshal(answer.Data, &res); err != nil {
+		return nil, fmt.Errorf("reading the answer of the leader of %s: %w", stream, err)
+	}
+	if res.Error != nil {
+		if res.Error.ErrorCode == jetstream.JSErrCodeMessageNotFound {
+			return nil, jetstream.ErrMsgNotFound
+		}
+		return nil, fmt.Errorf("asking the leader of %s: %w", stream, res.Error)
+	}
+	return &jetstream.RawStreamMsg{Subject: res.Message.Subject, Sequence: res.Message.Sequence, Data: res.Message.Data}, nil
+}
+
+// lastAttempt is the sequence of the last record of the attempt log that a filter matches;
+// 0 when there is none.
+func (l *Log) lastAttempt(ctx context.Context, filter string) (uint64, error) {
+	m, err := l.leaderMsg(ctx, attemptStream, msgGetRequest{LastBySubj: filter})
+	if errors.Is(err, jetstream.ErrMsgNotFound) {
+		return 0, nil
+	}
+	if err != nil {
+		return 0, err
+	}
+	return m.Sequence, nil
+}
