@@ -40,7 +40,7 @@ type Attempt struct {
 	Error        string      `json:"error,omitempty"`     // what failed, without secrets and query strings
 	By           string      `json:"by,omitempty"`        // the operator, for discarded
 	TicketID     int64       `json:"ticketID,omitempty"`  // learnt from the helpdesk's answer
-	MovedTo      Position    `json:"movedTo,omitempty"`    // with Replayed only
+	MovedTo      Position    `json:"movedTo,omitempty"`   // with Replayed only
 	Positions    []byte      `json:"positions,omitempty"` // with Reopened only: a serialized set of positions
 	Replay       string      `json:"replay,omitempty"`    // with Reopened only: the id of the replay
 }

@@ -1,6 +1,8 @@
 package relay
 
 import (
+	"crypto/sha256"
+	"encoding/hex"
 	"fmt"
 	"hash/fnv"
 	"strconv"
@@ -16,7 +18,11 @@ type Destination string
 // Helpdesk is the one destination of inbound messages.
 const Helpdesk Destination = "helpdesk"
 
-const channelPrefix = "channel-"
+const (
+	channelPrefix = "channel-"
+	chatPrefix    = "chat-"
+	statusPrefix  = "status-"
+)
 
 // ChannelDestination is the endpoint of a custom channel.
 func ChannelDestination(id int64) Destination {
@@ -24,13 +30,37 @@ func ChannelDestination(id int64) Destination {
 }
 
 // Channel returns the channel's id when d is a custom channel's endpoint.
-func (d Destination) Channel() (id int64, ok bool) {
-	tail, ok := strings.CutPrefix(string(d), channelPrefix)
+func (d Destination) Channel() (id int64, ok bool) { return d.numbered(channelPrefix) }
+
+// StatusDestination is the status callback of a custom channel.
+func StatusDestination(channelID int64) Destination {
+	return Destination(statusPrefix + strconv.FormatInt(channelID, 10))
+}
+
+// Status returns the channel's id when d is a custom channel's status callback.
+func (d Destination) Status() (channelID int64, ok bool) { return d.numbered(statusPrefix) }
+
+func (d Destination) numbered(prefix string) (id int64, ok bool) {
+	tail, ok := strings.CutPrefix(string(d), prefix)
 	if !ok {
 		return 0, false
 	}
 	id, err := strconv.ParseInt(tail, 10, 64)
 	return id, err == nil && id > 0
+}
+
+// ChatDestination is the chat server (chatServer of the chat calls) that the replies of
+// its sessions go to: a digest, because a chat server's address is no token of a subject and
+// may hold a secret. Where it leads is in the field chatServer of each message.
+func ChatDestination(server string) Destination {
+	sum := sha256.Sum256([]byte(server))
+	return Destination(chatPrefix + hex.EncodeToString(sum[:8]))
+}
+
+// Chat reports whether d is a chat server's name.
+func (d Destination) Chat() bool {
+	digest, ok := strings.CutPrefix(string(d), chatPrefix)
+	return ok && len(digest) == 16 && strings.Trim(digest, "0123456789abcdef") == ""
 }
 
 // Shard says which of n message logs holds the destination's messages. All messages of a

@@ -21,6 +21,7 @@ const (
 	ReasonStatus5xx      Reason = "status_5xx"      // 5xx, and answers that are no HTTP status of a success
 	ReasonNetwork        Reason = "network"         // any other failure to get an answer
 	ReasonBadAnswer      Reason = "bad_answer"      // 2xx whose body says that it failed
+	ReasonAmbiguous      Reason = "ambiguous"       // sent, but no answer: the receiver may have taken it, and would take it twice
 	ReasonUnresolved     Reason = "unresolved"      // the destination's settings cannot be used or read now
 	ReasonExhausted      Reason = "exhausted"       // max_attempts used up
 	ReasonExpired        Reason = "expired"         // older than max_age
@@ -34,7 +35,7 @@ func Reasons() []Reason {
 	return []Reason{
 		ReasonOK, ReasonKept, ReasonTimeout, ReasonDNS, ReasonRefused, ReasonReset, ReasonTLS,
 		ReasonBlockedAddress, ReasonRedirect, ReasonGone, ReasonRateLimited, ReasonStatus4xx,
-		ReasonStatus5xx, ReasonNetwork, ReasonBadAnswer, ReasonUnresolved, ReasonExhausted, ReasonExpired,
+		ReasonStatus5xx, ReasonNetwork, ReasonBadAnswer, ReasonAmbiguous, ReasonUnresolved, ReasonExhausted, ReasonExpired,
 		ReasonSuperseded, ReasonDiscarded, ReasonUndeliverable,
 	}
 }

@@ -12,6 +12,7 @@ type Result struct {
 	Response   string        // the first KiB of the answer's body, valid UTF-8
 	Error      string        // what failed, without secrets
 	TicketID   int64         // learnt from the helpdesk's answer; 0 when none was
+	Final      bool          // not to be tried again, whatever the reason
 	By         string        // who deleted the destination, with ReasonDiscarded
 }
 
@@ -34,7 +35,7 @@ func (r Reason) Fault() Fault {
 	case ReasonOK, ReasonKept:
 		return NoFault
 	case ReasonTimeout, ReasonDNS, ReasonRefused, ReasonReset, ReasonTLS, ReasonBlockedAddress,
-		ReasonRedirect, ReasonRateLimited, ReasonStatus5xx, ReasonNetwork:
+		ReasonRedirect, ReasonRateLimited, ReasonStatus5xx, ReasonNetwork, ReasonAmbiguous:
 		return EndpointFault
 	case ReasonStatus4xx, ReasonBadAnswer:
 		return MessageFault

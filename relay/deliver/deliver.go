@@ -107,16 +107,31 @@ func (d *Deliverer) post(ctx context.Context, e *relay.Entry, target Target, to 
 		err = payload.attach(req)
 	}
 	if err != nil {
-		return failed(relay.ReasonUnresolved, fmt.Errorf("reading the body of message %s: %w", e.ID, err), to)
+		reason := relay.ReasonUnresolved
+		if errors.Is(err, ErrUndeliverable) {
+			reason = relay.ReasonUndeliverable
+		}
+		return failed(reason, fmt.Errorf("reading the body of message %s: %w", e.ID, err), to)
 	}
 	signer.SetSignature(req.Header, string(e.ID), now, signature)
 
+	var sent *sentBody
+	if target.Ambiguous != NotAmbiguous {
+		sent = watchBody(req)
+	}
 	res, err := d.transport.RoundTrip(req)
 	if err != nil {
-		return failed(reasonOf(ctx, err), err, to)
+		result := failed(reasonOf(ctx, err), err, to)
+		if sent.whole() {
+			target.Ambiguous.mark(&result)
+		}
+		return result
 	}
 	defer res.Body.Close()
 	result := relay.Result{Status: res.StatusCode, Reason: Classify(res.StatusCode)}
+	if res.StatusCode == http.StatusGatewayTimeout {
+		target.Ambiguous.mark(&result) // a proxy says that no answer came
+	}
 	if result.Status == http.StatusTooManyRequests || result.Status == http.StatusServiceUnavailable {
 		result.RetryAfter = retryAfter(res.Header, time.Now())
 	}

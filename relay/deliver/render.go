@@ -4,9 +4,12 @@ import (
 	"bytes"
 	"encoding/json"
 	"fmt"
+	"maps"
 	"sync"
+	"time"
 
 	"omnirelay/relay"
+	"omnirelay/relay/helpdesk"
 )
 
 // timestampFormat is RFC 3339 with milliseconds.
@@ -33,13 +36,20 @@ type data struct {
 	UserID       int64        `json:"userID"`
 	Signature    string       `json:"signature,omitempty"`
 	Attachments  []attachment `json:"attachments"`
+
+	Fields map[string]string `json:"fields,omitempty"`
 }
 
 type attachment struct {
 	Name        string `json:"name"`
 	ContentType string `json:"contentType"`
 	Size        int64  `json:"size"`
+	URL         string `json:"url,omitempty"`
 }
+
+// AttachmentURL makes the address under which a receiver fetches a message's file. It must
+// depend on nothing else: every attempt sends the same bytes.
+type AttachmentURL func(a relay.Attachment, acceptedAt time.Time) string
 
 // JSON is the Renderer of custom channels' endpoints and of webhook helpdesks:
 //
@@ -51,8 +61,17 @@ type attachment struct {
 // The timestamp is when the relay accepted the message, in UTC. The sequence grows within a
 // conversation; gaps are normal. ticketID is left out when there is none, and signature (the
 // agent's text, nothing cryptographic) when the message carries none. An attachment has
-// name, contentType and size in bytes.
-func JSON(e *relay.Entry) (Payload, error) {
+// name, contentType, size in bytes and, with JSONWith, the url to fetch it from. A message of
+// live chat has fields, the documented ones of the call that it came with, by their names;
+// chatServer is the relay's own address there, so that an answer to it comes through the relay.
+func JSON(e *relay.Entry) (Payload, error) { return renderJSON(e, nil) }
+
+// JSONWith is JSON with the addresses of attachments.
+func JSONWith(address AttachmentURL) Renderer {
+	return func(e *relay.Entry) (Payload, error) { return renderJSON(e, address) }
+}
+
+func renderJSON(e *relay.Entry, address AttachmentURL) (Payload, error) {
 	m := &e.Message
 	body := envelope{
 		Type:      m.Type,
@@ -71,10 +90,15 @@ func JSON(e *relay.Entry) (Payload, error) {
 			UserID:       m.UserID,
 			Signature:    m.Signature,
 			Attachments:  make([]attachment, 0, len(m.Attachments)),
+			Fields:       shownFields(m),
 		},
 	}
 	for _, a := range m.Attachments {
-		body.Data.Attachments = append(body.Data.Attachments, attachment{a.Name, a.ContentType, a.Size})
+		shown := attachment{Name: a.Name, ContentType: a.ContentType, Size: a.Size}
+		if address != nil {
+			shown.URL = address(a, m.AcceptedAt)
+		}
+		body.Data.Attachments = append(body.Data.Attachments, shown)
 	}
 	enc := encoders.Get().(*encoder)
 	defer encoders.Put(enc)
@@ -85,6 +109,18 @@ func JSON(e *relay.Entry) (Payload, error) {
 	// A copy, because the transport may still be sending when the attempt is over, and the
 	// buffer is used again.
 	return Payload{ContentType: "application/json", Bytes: bytes.Clone(bytes.TrimSuffix(enc.buf.Bytes(), []byte("\n")))}, nil
+}
+
+// shownFields are the fields of a chat call as a receiver sees them.
+func shownFields(m *relay.Message) map[string]string {
+	server, ok := m.Fields[helpdesk.FieldRelayServer]
+	if !ok {
+		return m.Fields
+	}
+	shown := maps.Clone(m.Fields)
+	delete(shown, helpdesk.FieldRelayServer)
+	shown["chatServer"] = server
+	return shown
 }
 
 // encoder is a JSON encoder and the buffer it writes to. It writes <, > and & as they are:

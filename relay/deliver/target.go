@@ -26,6 +26,9 @@ var (
 	ErrNotSent = errors.New("the destination keeps messages and sends none")
 )
 
+// ErrUndeliverable is what a Payload's Open returns when the body can never be read again.
+var ErrUndeliverable = errors.New("the body is gone")
+
 // GoneError is an ErrGone that names who deleted the destination, for the message's record.
 type GoneError struct {
 	By string
@@ -58,6 +61,10 @@ type Target struct {
 	Timeout time.Duration
 	// Render makes the body. Defaults to JSON.
 	Render Renderer
+	// Ambiguous says what a request without an answer means at a receiver that cannot tell a
+	// repeat from a new message. Defaults to NotAmbiguous: receivers know repeats by their
+	// webhook-id.
+	Ambiguous Ambiguity
 	// Read understands the body of a 2xx answer. Defaults to nil: a 2xx is a success
 	// whatever its body says.
 	Read AnswerReader
@@ -79,7 +86,8 @@ type Payload struct {
 	Bytes       []byte
 	// Open starts a body too large to hold in memory, of exactly Size bytes. It is called
 	// more than once when the body is signed as well as sent, and must give the same bytes
-	// each time. When it is nil, Bytes is the body.
+	// each time. An error means that it cannot be read now, ErrUndeliverable that it never
+	// can. When Open is nil, Bytes is the body.
 	Open func(ctx context.Context) (io.ReadCloser, error)
 	Size int64 // of what Open gives, in bytes
 }

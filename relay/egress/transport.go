@@ -16,17 +16,17 @@ const (
 	// idleConns is how many unused connections are kept in all, so that a thousand busy
 	// destinations need not connect again for each message.
 	idleConns = 4096
-	// idleConnsPerHost is above the concurrency of one destination, because several may
-	// share a host; net/http keeps only two by itself and would close the others after each
+	// idleConnsPerHost is as many as in all, because one messaging app may be behind all
+	// channels; net/http keeps only two by itself and would close the others after each
 	// request.
-	idleConnsPerHost = 64
+	idleConnsPerHost = idleConns
 	idleTimeout      = 90 * time.Second
 	maxHeaderBytes   = 64 << 10
 )
 
 // Transport makes an HTTP/1.1 transport whose every connection passes the Guard: at most 10 s
-// to connect, 64 idle connections a host and 4,096 in all, kept for 90 s; 64 KiB of response
-// headers; no compression. Proxy settings of the environment are ignored, because a proxy
+// to connect, 4,096 idle connections in all, kept for 90 s; 64 KiB of response headers; no
+// compression. Proxy settings of the environment are ignored, because a proxy
 // would connect on our behalf where no Guard looks. The caller owns the transport, may set
 // its TLSClientConfig before first use, and should call CloseIdleConnections at the end.
 //
