@@ -28,6 +28,8 @@ const (
 	Duration       // such as 30s, 5m or 72h
 	Timestamp      // RFC 3339, such as 2026-11-22T10:00:00Z
 	List           // several values: name[], name[0] …, a JSON array, or one comma-separated text
+	File           // a file; see ReadUpload
+	Files          // several files: name, name[], name[0] …
 )
 
 // Field is one field of a call.
@@ -105,6 +107,14 @@ func (c Call) Check(v Values) error {
 			}
 			continue
 		}
+		if f.Kind == File || f.Kind == Files {
+			// Its file went another way; only what came as a text is here.
+			if n := v.count(f.Name); n > 0 {
+				known += n
+				problems.Add(f.Name, "must be sent as a file, in a multipart/form-data body")
+			}
+			continue
+		}
 		if f.Kind == List {
 			elements := v.List(f.Name)
 			known += v.count(f.Name)
@@ -155,7 +165,7 @@ func (c Call) unknown(v Values) relay.Problems {
 		base, _, nested := strings.Cut(name, "[")
 		at := slices.IndexFunc(c.Fields, func(f Field) bool { return !f.Path && spelling(f.Name) == spelling(base) })
 		switch {
-		case at >= 0 && c.Fields[at].Name == base && (!nested || c.Fields[at].Kind == List || c.Fields[at].Refuse != ""):
+		case at >= 0 && c.Fields[at].Name == base && (!nested || c.Fields[at].Kind == List || c.Fields[at].Kind == Files || c.Fields[at].Refuse != ""):
 			// Known.
 		case at >= 0 && c.Fields[at].Name == base:
 			problems.Add(base, "must be one value, not a list or an object")

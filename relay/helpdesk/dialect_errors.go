@@ -14,6 +14,8 @@ var (
 	ErrMalformed = errors.New("the body cannot be read")
 	// ErrTooManyFields: more fields than Limits.Fields.
 	ErrTooManyFields = errors.New("the request has too many fields")
+	// ErrFieldsTooLarge: the fields beside the files of an upload are larger than Upload.Fields.
+	ErrFieldsTooLarge = errors.New("the fields beside the file are too large")
 )
 
 func malformed(format string, args ...any) error {

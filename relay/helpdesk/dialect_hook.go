@@ -5,10 +5,7 @@ import "strings"
 // hookAliases are the names under which a helpdesk may send each field of an agent's
 // message to a channel's endpoint, the likeliest first. That request is not documented, so
 // the names are those of its documented relatives and the usual ones of its field.
-var hookAliases = []struct {
-	field string
-	names []string
-}{
+var hookAliases = []alias{
 	{"ticketID", []string{"ticketID", "ticket"}},
 	{"message", []string{"message", "text", "body", "content", "plaintext", "message[text]", "message[content]", "message[body]"}},
 	{"title", []string{"title", "subject", "message[title]"}},
@@ -18,6 +15,12 @@ var hookAliases = []struct {
 	{"signature", []string{"signature", "message[signature]"}},
 	// No plain "id": it may be the ticket's, and one ticket's messages must not pass for one.
 	{"messageID", []string{"messageID", "message[id]"}},
+}
+
+// alias is a field and the names under which it may come.
+type alias struct {
+	field string
+	names []string
 }
 
 // hookWrappers are objects in which the fields may lie.
@@ -41,7 +44,9 @@ func ChannelHook() Call {
 // without regard to case and underscores, at the top level or one object down (data, item,
 // payload). What it does not know is left out. Where a field came under several names, the
 // likeliest that is not empty counts.
-func FromHook(v Values) Values {
+func FromHook(v Values) Values { return pick(v, hookAliases) }
+
+func pick(v Values, aliases []alias) Values {
 	bySpelling := make(map[string]string, len(v))
 	for name, value := range v {
 		key := spelling(name)
@@ -54,9 +59,9 @@ func FromHook(v Values) Values {
 			bySpelling[key] = name
 		}
 	}
-	picked := make(Values, len(hookAliases))
+	picked := make(Values, len(aliases))
 	for _, wrapper := range hookWrappers {
-		for _, alias := range hookAliases {
+		for _, alias := range aliases {
 			if picked.Given(alias.field) {
 				continue
 			}

@@ -76,6 +76,10 @@ func (w *walk) array(prefix string, depth int) error {
 		switch w.next() {
 		case ']':
 			w.take()
+			if i == 0 && depth == 2 {
+				// As a form would write it: a field's list that is given, and is empty.
+				return w.add(prefix+"[0]", "")
+			}
 			return nil
 		case ',':
 			w.take()
