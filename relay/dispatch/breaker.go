@@ -26,22 +26,29 @@ func (b *breaker) success() (closed bool) {
 	return closed
 }
 
-// fault counts an endpoint fault; probe says that it was the probe's. It reports whether it
-// opened the breaker.
-func (b *breaker) fault(now time.Time, probe bool) (opened bool) {
+// fault counts an endpoint fault; probe says that it was the probe's. The next probe waits
+// for as long as the endpoint asked for, up to maxWait. It reports whether the breaker was
+// opened.
+func (b *breaker) fault(now time.Time, probe bool, retryAfter time.Duration) (opened bool) {
 	b.faults++
 	switch {
 	case b.open && !probe:
 		return false // one that was in flight when the breaker opened
 	case b.open:
-		b.probes++
+		b.putOff(now, retryAfter)
+		return false
 	case b.faults < b.threshold:
 		return false
 	}
-	opened = !b.open
 	b.open = true
-	b.openUntil = now.Add(b.wait())
-	return opened
+	b.openUntil = now.Add(max(b.wait(), min(retryAfter, b.maxWait)))
+	return true
+}
+
+// putOff has the next probe wait longer than the one that failed now.
+func (b *breaker) putOff(now time.Time, retryAfter time.Duration) {
+	b.probes++
+	b.openUntil = now.Add(max(b.wait(), min(retryAfter, b.maxWait)))
 }
 
 // wait is the time to the next probe: at least half a second, on average doubling from one

@@ -27,6 +27,7 @@ type destination struct {
 	cursor  relay.Position
 	backlog uint64 // open positions above cursor
 	loading bool
+	looked  bool   // the backlog was searched for another conversation to probe with
 	replay  string // id of a replay that waits for the attempts in flight; starts nothing meanwhile
 
 	lanes    map[string]*lane
@@ -51,7 +52,6 @@ func newDestination(w *Owner, name relay.Destination) *destination {
 	d := &destination{
 		w:       w,
 		name:    name,
-		cursor:  w.state.messages,
 		lanes:   map[string]*lane{},
 		window:  firstWindow,
 		breaker: breaker{threshold: w.o.BreakerFaults, maxWait: w.o.BreakerMaxWait, faults: w.state.Faults(name)},
@@ -125,7 +125,13 @@ func (d *destination) blocked() bool {
 func (d *destination) room() bool {
 	b := &d.w.o.Bounds
 	return d.waiting < b.Waiting && d.bodies < b.QueueMessages &&
-		(d.bodies == 0 || d.bytes < min(b.QueueBytes, d.w.o.memory.share()))
+		(d.bodies == 0 || d.bytes < d.budget())
+}
+
+// budget is how many bytes of bodies the destination may have in memory now. One body it may
+// have in any case.
+func (d *destination) budget() int64 {
+	return min(d.w.o.Bounds.QueueBytes, d.w.o.memory.share())
 }
 
 // fill reads the next part of the backlog.
@@ -135,17 +141,21 @@ func (d *destination) fill() {
 	}
 	n := min(fillMost, d.w.o.Bounds.QueueMessages-d.bodies)
 	if d.breaker.open {
-		if len(d.lanes) > 0 || d.breaker.openUntil.After(time.Now()) {
+		if d.inflight > 0 || d.breaker.openUntil.After(time.Now()) || (d.looked && len(d.lanes) > 0) {
 			return
 		}
-		n = 1 // the probe's
+		d.looked = true
+		if len(d.lanes) == 0 {
+			n = 1 // the probe's
+		}
 	}
 	next := d.w.state.OpenAfter(d.name, d.cursor, n, nil)
 	d.loading = true
-	d.w.load(next, func(got []loaded) {
+	d.w.load(next, d.budget()-d.bytes, func(got []loaded) {
 		d.loading = false
 		for _, g := range got {
 			if transient(g.err) {
+				d.looked = false
 				d.w.log.Warn().Err(g.err).Str("destination", string(d.name)).Msg("reading a backlog failed; trying again")
 				d.later(time.Now().Add(time.Second))
 				return
@@ -156,6 +166,9 @@ func (d *destination) fill() {
 			d.cursor = g.pos
 			d.backlog--
 			d.admit(g)
+		}
+		if d.blocked() {
+			d.empty()
 		}
 		d.pump()
 	})

@@ -9,7 +9,6 @@ import (
 	"github.com/stretchr/testify/require"
 
 	"omnirelay/relay"
-	"omnirelay/relay/dispatch"
 )
 
 // settle lets everything that can happen now happen, and some seconds with it.
@@ -55,7 +54,7 @@ func TestRestartRepeatsNothing(t *testing.T) {
 func TestRetriesByTheSchedule(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
-		r := newRig(t, func(o *dispatch.Options) { o.BreakerFaults = 1000 })
+		r := newRig(t, calm)
 		r.inbox.set(failing)
 		id := r.send(1001, "ticket:1", "m0")
 		settle(2 * time.Hour)

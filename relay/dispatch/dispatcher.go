@@ -42,17 +42,20 @@ func New(o Options, grace time.Duration) *Dispatcher {
 // Acquire recovers a shard and begins to deliver its messages. The caller makes sure that no
 // other process owns it.
 func (d *Dispatcher) Acquire(ctx context.Context, shard int) error {
+	return d.acquire(ctx, shard, func() bool { return true })
+}
+
+// acquire is Acquire for an owner that starts no attempt while valid says no.
+func (d *Dispatcher) acquire(ctx context.Context, shard int, valid func() bool) error {
 	began := time.Now()
 	owner, err := Recover(ctx, shard, d.o)
 	if err != nil {
 		return err
 	}
+	owner.valid = valid
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	r := &running{owner: owner, stop: stop, done: make(chan struct{})}
-	open := 0
-	for _, set := range owner.state.open {
-		open += int(set.GetCardinality())
-	}
+	open := owner.state.OpenInAll()
 	d.mu.Lock()
 	if d.owners[shard] != nil {
 		d.mu.Unlock()
@@ -70,7 +73,7 @@ func (d *Dispatcher) Acquire(ctx context.Context, shard int) error {
 			owner.Replay(req.Destination)
 		}
 	}
-	owner.log.Info().Int("open", open).Dur("took", time.Since(began)).Msg("shard recovered")
+	owner.log.Info().Uint64("open", open).Dur("took", time.Since(began)).Msg("shard recovered")
 	return nil
 }
 
@@ -96,9 +99,21 @@ func (d *Dispatcher) end(shard int, how func(*running)) error {
 	<-r.done
 	r.stop()
 	d.mu.Lock()
-	delete(d.owners, shard)
+	if d.owners[shard] == r {
+		delete(d.owners, shard)
+	}
 	d.mu.Unlock()
 	return r.err
+}
+
+// ended is closed when a shard's owner has ended, also by itself; nil without an owner.
+func (d *Dispatcher) ended(shard int) <-chan struct{} {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	if r := d.owners[shard]; r != nil {
+		return r.done
+	}
+	return nil
 }
 
 // Owned lists the shards that are owned here, in no order.

@@ -15,13 +15,14 @@ type lane struct {
 	due          time.Time   // of the head, while waiting
 	alarm        *alarm      // while waiting
 	fault        relay.Fault // of the head's last attempt
+	tried        time.Time   // when the head was last sent by this owner
 }
 
 type laneState int
 
 const (
 	laneReady   laneState = iota // in the destination's queue
-	laneBusy                     // the head is being read, sent or buried
+	laneBusy                     // the head is being read, sent, buried or recorded as dead
 	laneWaiting                  // the head failed and waits for its next attempt
 )
 
@@ -30,6 +31,7 @@ const (
 type item struct {
 	pos      relay.Position
 	attempts int // that counted
+	stumbles int // failures in a row that the relay itself is to blame for
 	due      time.Time
 	entry    *relay.Entry // nil: read it from the log when needed
 }
@@ -39,5 +41,5 @@ func (l *lane) head() *item { return &l.items[0] }
 func (l *lane) pop() {
 	l.items[0] = item{}
 	l.items = l.items[1:]
-	l.fault = relay.NoFault
+	l.fault, l.tried = relay.NoFault, time.Time{}
 }

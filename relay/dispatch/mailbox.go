@@ -23,11 +23,17 @@ func (m *mailbox) post(f func()) {
 	}
 }
 
-// take returns all that was posted. The slice is used again by the call after the next.
-func (m *mailbox) take() []func() {
+// run runs all that was posted.
+func (m *mailbox) run() {
 	m.mu.Lock()
-	defer m.mu.Unlock()
 	got := m.queue
-	m.queue, m.spare = m.spare[:0], got
-	return got
+	m.queue, m.spare = m.spare[:0], nil
+	m.mu.Unlock()
+	for i, f := range got {
+		f()
+		got[i] = nil // what it refers to, such as a message's body, is not kept
+	}
+	m.mu.Lock()
+	m.spare = got
+	m.mu.Unlock()
 }

@@ -36,6 +36,17 @@ type Holds interface {
 	Subscribe(f func(relay.Destination)) (cancel func())
 }
 
+// Observer is told of attempts that have ended.
+type Observer interface {
+	// Wants reports whether a message's attempts are to be told of. It is asked on the
+	// owner's loop and must not wait for anything.
+	Wants(e *relay.Entry) bool
+	// Observe is called before the attempt is recorded, once or more: after an error it is
+	// called again, for as long as it takes, and the message's lane waits. A crash can
+	// repeat a call, too.
+	Observe(ctx context.Context, e *relay.Entry, a relay.Attempt) error
+}
+
 // Bounds limits what owners keep in memory.
 type Bounds struct {
 	QueueMessages int   // bodies of one destination; default 256
@@ -53,6 +64,8 @@ type Options struct {
 	Replays *queue.Replays
 	Bounds  Bounds
 
+	Observer Observer // may be nil
+
 	BreakerFaults  int           // consecutive endpoint faults that open a breaker; default 5
 	BreakerMaxWait time.Duration // longest wait between probes; default 5m
 	SnapshotEvery  time.Duration // how often a changed state is saved; default 15s
@@ -60,7 +73,9 @@ type Options struct {
 	Metrics *Metrics // may be nil
 	Logger  zerolog.Logger
 
-	memory *memory // shared by the owners of one process
+	reopenMost  int           // messages that one record of a replay opens again
+	retainEvery time.Duration // how often an owner looks whether its log needs less history
+	memory      *memory       // shared by the owners of one process
 }
 
 func (o Options) withDefaults() Options {
@@ -71,6 +86,8 @@ func (o Options) withDefaults() Options {
 	o.BreakerFaults = cmp.Or(o.BreakerFaults, 5)
 	o.BreakerMaxWait = cmp.Or(o.BreakerMaxWait, 5*time.Minute)
 	o.SnapshotEvery = cmp.Or(o.SnapshotEvery, 15*time.Second)
+	o.reopenMost = cmp.Or(o.reopenMost, reopenMost)
+	o.retainEvery = cmp.Or(o.retainEvery, retainEvery)
 	if o.memory == nil {
 		o.memory = &memory{total: o.Bounds.TotalBytes}
 	}

@@ -27,19 +27,29 @@ type Owner struct {
 
 	work     context.Context // of attempts; ends when they are cut off
 	cut      context.CancelCauseFunc
-	underway int // attempts, reads, burials and snapshots in the background
+	chores   context.Context // of what is no message's work; a stop does not wait for it
+	endChore context.CancelFunc
+	underway int                       // attempts, reads, burials and snapshots in the background
+	buried   map[relay.Position]func() // what goes on when a message is recorded as dead
 	stopping bool
 	clogged  bool          // the journal is behind: start nothing
+	valid    func() bool   // the shard is still ours: otherwise start nothing
 	loads    chan struct{} // bounds the reads under way
 	unread   chan struct{} // bounds the records in the mailbox
 
-	saved struct{ messages, attempts uint64 } // what the last snapshot covers
+	saved     struct{ messages, attempts uint64 } // what the last snapshot covers
+	saving    bool                                // a snapshot is being saved
+	retaining bool                                // history is being purged
+	retention *queue.Retention
 }
 
 const (
 	// journalMost is how many unrecorded attempts stop new ones from starting: what is
 	// delivered but not recorded is what a crash repeats.
 	journalMost = 2048
+	// journalPatience is for how long the attempt log may owe an acknowledgement before new
+	// attempts stop as well: it may be out of reach.
+	journalPatience = 250 * time.Millisecond
 	// unreadMost bounds the records that wait in the mailbox.
 	unreadMost = 1024
 	// loadsMost is how many backlogs are read at the same time.
@@ -64,10 +74,15 @@ func Recover(ctx context.Context, shard int, o Options) (*Owner, error) {
 		mail:   newMailbox(),
 		timers: newTimers(),
 		dests:  map[relay.Destination]*destination{},
+		buried: map[relay.Position]func(){},
 		loads:  make(chan struct{}, loadsMost),
 		unread: make(chan struct{}, unreadMost),
+
+		valid:     func() bool { return true },
+		retention: o.Log.Retention(shard),
 	}
 	w.work, w.cut = context.WithCancelCause(context.WithoutCancel(ctx))
+	w.chores, w.endChore = context.WithCancel(w.work)
 	data, err := o.Log.LoadSnapshot(ctx, shard)
 	if err != nil {
 		return nil, err
@@ -86,6 +101,13 @@ func Recover(ctx context.Context, shard int, o Options) (*Owner, error) {
 		return nil, fmt.Errorf("recovering shard %d: %w", shard, err)
 	}
 	w.state.attempts = max(w.state.attempts, upTo)
+	lost, err := o.Log.Pad(ctx, shard, w.state.highest(), w.state.attempts)
+	if err != nil {
+		return nil, fmt.Errorf("recovering shard %d: %w", shard, err)
+	}
+	if lost > 0 {
+		w.log.Warn().Uint64("records", lost).Msg("the ends of the logs were lost, as by a power cut; what had not been acknowledged for good may be missing")
+	}
 	return w, nil
 }
 
@@ -95,6 +117,7 @@ func Recover(ctx context.Context, shard int, o Options) (*Owner, error) {
 func (w *Owner) Run(ctx context.Context, grace time.Duration) error {
 	w.journal = w.o.Log.Journal(w.stored)
 	defer w.journal.Close()
+	defer w.leave()
 	for d := range w.state.open {
 		w.destination(d).rewind()
 	}
@@ -107,6 +130,7 @@ func (w *Owner) Run(ctx context.Context, grace time.Duration) error {
 		reader.Wait()
 	}()
 	w.timers.add(time.Now().Add(w.o.SnapshotEvery), w.snapshotNow)
+	w.retainLater(retainEvery)
 	for _, d := range w.dests {
 		d.pump()
 	}
@@ -114,14 +138,13 @@ func (w *Owner) Run(ctx context.Context, grace time.Duration) error {
 	for !w.stopping || w.underway > 0 {
 		select {
 		case <-w.mail.wake:
-			for _, f := range w.mail.take() {
-				f()
-			}
+			w.mail.run()
 		case <-w.timers.alarm.C:
 			w.timers.fire()
 		case <-stop:
 			stop = nil
 			w.stopping = true
+			w.endChore()
 			defer time.AfterFunc(grace, func() { w.cut(ErrShutdown) }).Stop()
 		}
 	}
@@ -138,10 +161,19 @@ func (w *Owner) finish() error {
 	if err := w.journal.Flush(ctx); err != nil {
 		return fmt.Errorf("shard %d: %w", w.shard, err)
 	}
-	for _, f := range w.mail.take() {
-		f()
-	}
+	w.mail.run()
 	return w.save(ctx)
+}
+
+// leave gives back what the process counts for all its owners.
+func (w *Owner) leave() {
+	for _, d := range w.dests {
+		d.count(-d.bytes)
+		if d.breaker.open {
+			w.o.Metrics.breakerOpened(-1)
+		}
+	}
+	w.o.Metrics.setOpen(w.shard, 0)
 }
 
 // Do runs f on the owner's loop.
@@ -200,8 +232,14 @@ func (w *Owner) stored(seq uint64, a relay.Attempt) {
 		if err := w.state.Attempt(seq, &a); err != nil {
 			w.log.Error().Err(err).Msg("an own record cannot be folded")
 		}
-		if a.Outcome == relay.Reopened {
+		switch a.Outcome {
+		case relay.Reopened:
 			w.reopened(a.Destination)
+		case relay.Dead:
+			if goOn := w.buried[a.Position]; goOn != nil {
+				delete(w.buried, a.Position)
+				goOn()
+			}
 		}
 		if w.clogged && w.journal.Backlog() < journalMost/2 {
 			w.clogged = false
@@ -214,28 +252,59 @@ func (w *Owner) stored(seq uint64, a relay.Attempt) {
 
 func (w *Owner) record(a relay.Attempt) {
 	w.journal.Append(a)
-	w.clogged = w.clogged || w.journal.Backlog() > journalMost
+	w.clogged = w.clogged || w.journal.Backlog() > journalMost || w.journal.Stuck() > journalPatience
 }
 
 func (w *Owner) snapshotNow() {
 	w.timers.add(time.Now().Add(w.o.SnapshotEvery), w.snapshotNow)
-	if w.stopping || (w.state.attempts == w.saved.attempts && w.state.messages == w.saved.messages) {
+	w.o.Metrics.setOpen(w.shard, w.state.OpenInAll())
+	if w.stopping || w.saving || (w.state.attempts == w.saved.attempts && w.state.messages == w.saved.messages) {
+		return
+	}
+	w.saveInBackground(func(context.Context) {}, func() {})
+}
+
+// saveInBackground saves the state as it is now, unless it is saved already; when that has
+// succeeded it runs then beside the loop. done runs on the loop in any case.
+func (w *Owner) saveInBackground(then func(context.Context), done func()) {
+	covered := struct{ messages, attempts uint64 }{w.state.messages, w.state.attempts}
+	if covered == w.saved {
+		w.background(func() func() {
+			ctx, cancel := context.WithTimeout(w.chores, time.Minute)
+			defer cancel()
+			then(ctx)
+			return done
+		})
 		return
 	}
 	data, err := w.state.Snapshot()
 	if err != nil {
 		w.log.Error().Err(err).Msg("the state cannot be saved")
+		done()
 		return
 	}
-	covered := struct{ messages, attempts uint64 }{w.state.messages, w.state.attempts}
+	w.saving = true
 	w.background(func() func() {
-		ctx, cancel := context.WithTimeout(w.work, time.Minute)
+		ctx, cancel := context.WithTimeout(w.chores, time.Minute)
 		defer cancel()
-		if err := w.o.Log.SaveSnapshot(ctx, w.shard, data); err != nil {
-			w.log.Warn().Err(err).Msg("the state was not saved; a restart would take longer")
-			return func() {}
+		err := w.o.Log.SaveSnapshot(ctx, w.shard, data)
+		if err == nil {
+			then(ctx)
 		}
-		return func() { w.saved = covered }
+		return func() {
+			w.saving = false
+			switch {
+			case err == nil:
+				w.saved = covered
+			case errors.Is(err, queue.ErrConflict):
+				// Whoever has the shard now decides; this owner has stayed too long.
+				w.log.Error().Err(err).Msg("giving the shard up")
+				w.Abandon()
+			case !w.stopping: // finish saves it once more
+				w.log.Warn().Err(err).Msg("the state was not saved; a restart would take longer")
+			}
+			done()
+		}
 	})
 }
 
@@ -254,71 +323,4 @@ func (w *Owner) policyOf(d relay.Destination) (p relay.Policy, exists bool) {
 		p = relay.DefaultPolicy()
 	}
 	return p, exists
-}
-
-// background runs f beside the loop and what it returns on the loop. An owner does not stop
-// before all of these have ended.
-func (w *Owner) background(f func() func()) {
-	w.underway++
-	go func() {
-		done := f()
-		w.mail.post(func() {
-			w.underway--
-			done()
-		})
-	}()
-}
-
-// load reads positions of the log in the background and hands them to done on the loop, up
-// to the first that could not be read just now.
-func (w *Owner) load(positions []relay.Position, done func([]loaded)) {
-	w.background(func() func() {
-		select {
-		case w.loads <- struct{}{}:
-			defer func() { <-w.loads }()
-		case <-w.work.Done():
-			return func() {}
-		}
-		got := make([]loaded, 0, len(positions))
-		for _, pos := range positions {
-			e, err := w.o.Log.Load(w.work, w.shard, pos)
-			got = append(got, loaded{pos: pos, entry: &e, err: err})
-			if transient(err) {
-				break
-			}
-		}
-		return func() { done(got) }
-	})
-}
-
-// bury stores a dead letter, for as long as it takes, and then runs done on the loop.
-func (w *Owner) bury(d queue.DeadLetter, done func()) {
-	w.background(func() func() {
-		for {
-			ctx, cancel := context.WithTimeout(w.work, 10*time.Second)
-			err := w.o.Log.Bury(ctx, d)
-			cancel()
-			if err == nil {
-				return done
-			}
-			w.log.Warn().Err(err).Msg("a dead letter cannot be stored yet; trying again")
-			select {
-			case <-time.After(time.Second):
-			case <-w.work.Done():
-				return func() {} // nothing is final yet: the next owner settles it
-			}
-		}
-	})
-}
-
-// loaded is a message read back from the log, or why it could not be.
-type loaded struct {
-	pos   relay.Position
-	entry *relay.Entry
-	err   error
-}
-
-// transient reports whether reading again later may succeed.
-func transient(err error) bool {
-	return err != nil && !errors.Is(err, queue.ErrNotFound) && !errors.Is(err, queue.ErrUndecodable)
 }

@@ -49,7 +49,7 @@ func (d *destination) pump() {
 	if d.breaker.open {
 		d.probe()
 	}
-	for len(d.ready) > 0 && d.mayStart() {
+	for len(d.ready) > 0 && d.mayStart(d.ready[0]) {
 		l := d.ready[0]
 		d.ready[0] = nil
 		d.ready = d.ready[1:]
@@ -58,12 +58,12 @@ func (d *destination) pump() {
 	d.fill()
 }
 
-func (d *destination) mayStart() bool {
-	if d.held || d.breaker.open || d.w.stopping || d.w.clogged ||
-		d.inflight >= min(d.window, d.policy.Concurrency) {
+func (d *destination) mayStart(l *lane) bool {
+	if d.held || d.breaker.open || d.w.stopping || d.w.clogged || !d.w.valid() ||
+		d.inflight >= min(d.window, d.concurrency()) {
 		return false
 	}
-	if d.limiter == nil {
+	if d.limiter == nil || l.head().entry == nil { // reading a body back sends nothing yet
 		return true
 	}
 	r := d.limiter.Reserve()
@@ -88,26 +88,31 @@ func (d *destination) later(at time.Time) {
 	})
 }
 
-// probe sends the oldest message alone when the open breaker's wait is over.
+func (d *destination) concurrency() int { return max(d.policy.Concurrency, 1) }
+
+// probe sends one message alone when the open breaker's wait is over: of the messages whose
+// turn it is the one that was sent least recently, and the oldest of those that were not. A
+// message that alone makes the endpoint fail thus cannot stand for the endpoint: the next
+// probe carries another conversation's.
 func (d *destination) probe() {
-	if d.held || d.w.stopping || d.w.clogged || d.inflight > 0 {
+	if d.held || d.w.stopping || d.w.clogged || !d.w.valid() || d.inflight > 0 {
 		return
 	}
 	if d.breaker.openUntil.After(time.Now()) {
 		d.later(d.breaker.openUntil)
 		return
 	}
-	var oldest *lane
+	var next *lane
 	for _, l := range d.lanes {
-		if l.state != laneBusy && (oldest == nil || l.head().pos < oldest.head().pos) {
-			oldest = l
+		if next == nil || cmp.Or(l.tried.Compare(next.tried), cmp.Compare(l.head().pos, next.head().pos)) < 0 {
+			next = l
 		}
 	}
-	if oldest == nil {
-		return // fill reads one
+	if next == nil || (!next.tried.IsZero() && !d.looked && d.backlog > 0 && d.room()) {
+		return // fill reads one, or looks for one that was not sent yet
 	}
-	d.unready(oldest)
-	d.start(oldest)
+	d.unready(next)
+	d.start(next)
 }
 
 // start begins with a lane's head: reads its body if needed, sends it, or lets it expire.
@@ -125,6 +130,7 @@ func (d *destination) start(l *lane) {
 		return
 	}
 	t.probe = d.breaker.open
+	l.tried, d.looked = t.startedAt, false
 	d.w.background(func() func() {
 		r := d.w.o.Sender.Deliver(d.w.work, t.entry)
 		return func() { d.ended(l, t, r) }
@@ -133,7 +139,7 @@ func (d *destination) start(l *lane) {
 
 // fetch reads the body of a busy lane's head and puts the lane first in the queue.
 func (d *destination) fetch(l *lane) {
-	d.w.load([]relay.Position{l.head().pos}, func(got []loaded) {
+	d.w.load([]relay.Position{l.head().pos}, 0, func(got []loaded) {
 		d.inflight--
 		switch err := got[0].err; {
 		case err == nil:
@@ -164,11 +170,17 @@ func (d *destination) unreadable(g loaded) {
 
 func (d *destination) trial(it *item) *trial {
 	now := time.Now()
+	born := it.entry.AcceptedAt
+	if again := d.w.state.ReopenedAt(d.name, it.pos); again.After(born) && it.entry.Kind != relay.KindEvent {
+		born = again
+	}
 	return &trial{
 		entry:     it.entry,
 		policy:    d.policy,
 		attempts:  it.attempts,
-		held:      d.w.o.Holds.HeldSince(d.name, it.entry.AcceptedAt),
+		stumbles:  it.stumbles,
+		born:      born,
+		held:      d.w.o.Holds.HeldSince(d.name, born),
 		startedAt: now,
 		now:       now,
 	}
@@ -186,30 +198,41 @@ func (d *destination) ended(l *lane, t *trial, r relay.Result) {
 		d.settle(l, a)
 		return
 	}
-	d.inflight--
-	d.conclude(a, t.entry)
-	it := l.head()
-	it.attempts, it.due = a.Number, a.NextAt
-	l.fault = a.Reason.Fault()
-	d.park(l, a.NextAt)
-	d.pump()
+	d.announce(t.entry, a, func() {
+		d.inflight--
+		d.conclude(a, t.entry)
+		it := l.head()
+		it.attempts, it.due = a.Number, a.NextAt
+		l.fault = a.Reason.Fault()
+		if it.stumbles++; l.fault != relay.ServiceFault {
+			it.stumbles = 0
+		}
+		d.park(l, a.NextAt)
+		d.pump()
+	})
 }
 
 // observe lets the breaker and the window learn from a result.
 func (d *destination) observe(t *trial, r relay.Result) {
 	if r.Reason.Fault() == relay.EndpointFault {
 		d.window = max(1, d.window/2)
-		if d.breaker.fault(t.now, t.probe) {
+		if d.breaker.fault(t.now, t.probe, r.RetryAfter) {
 			d.w.breakerChanged(d, r.Reason)
 			d.empty()
 		}
-		t.probeNext = d.breaker.openUntil
+		if t.probe {
+			t.probeNext = d.breaker.openUntil
+		}
 		return
 	}
 	if r.Reason.Fault() == relay.ServiceFault {
+		if t.probe {
+			d.breaker.putOff(t.now, 0)
+			t.probeNext = d.breaker.openUntil
+		}
 		return
 	}
-	d.window = min(d.window*2, max(d.policy.Concurrency, 1))
+	d.window = min(d.window*2, d.concurrency())
 	if d.breaker.success() {
 		// Slow start: the endpoint has just come back.
 		d.window = 1
@@ -255,29 +278,41 @@ func (d *destination) dueNow(pick func(*lane) bool) {
 	}
 }
 
-// settle makes an outcome final and lets the lane go on. Crash order: the copy of a dead
-// letter, then the attempt's append. The lane goes on before the append is acknowledged,
-// because the appends of a shard keep their order: what a crash repeats was seen before, so
-// a receiver's first sight of each message stays in order.
+// settle makes an outcome final and lets the lane go on. Crash order: the word to the
+// observer, the copy of a dead letter, then the attempt's append.
+//
+// After a delivery the lane goes on before the append is acknowledged, because the appends of
+// a shard keep their order: what a crash repeats was seen before, so a receiver's first sight
+// of each message stays in order. A dead message was not seen. Its lane waits for the
+// acknowledgement, or a crash could bring it back to life behind its successors.
 func (d *destination) settle(l *lane, a relay.Attempt) {
-	it := l.head()
-	e := it.entry
-	done := func() {
+	d.announce(l.head().entry, a, func() { d.finalize(l, a) })
+}
+
+func (d *destination) finalize(l *lane, a relay.Attempt) {
+	e := l.head().entry
+	goOn := func() {
 		d.inflight--
-		d.conclude(a, e)
 		d.next(l)
 		d.pump()
 	}
-	if a.Outcome != relay.Dead || e.Kind == relay.KindEvent {
-		done()
+	if a.Outcome == relay.Delivered {
+		d.conclude(a, e)
+		goOn()
 		return
 	}
-	d.w.bury(queue.DeadLetter{Message: e.Message, Attempt: a, DiedAt: time.Now().UTC()}, func() {
-		if a.Reason == relay.ReasonGone {
-			d.holdGone()
-		}
-		done()
-	})
+	if a.Reason == relay.ReasonGone {
+		d.holdGone()
+	}
+	record := func() {
+		d.w.buried[a.Position] = goOn
+		d.conclude(a, e)
+	}
+	if e.Kind == relay.KindEvent {
+		record()
+		return
+	}
+	d.w.bury(queue.DeadLetter{Message: e.Message, Attempt: a, DiedAt: time.Now().UTC()}, record)
 }
 
 // next takes a lane's head out and lets the lane go on.

@@ -2,6 +2,7 @@ package dispatch
 
 import (
 	"context"
+	"math"
 	"time"
 
 	"github.com/RoaringBitmap/roaring/v2/roaring64"
@@ -32,22 +33,22 @@ func (w *Owner) Replay(d relay.Destination) {
 // reopen goes on with a replay as soon as nothing of the destination is in flight: then all
 // that has ended is handed to the journal before the record that opens it again.
 func (d *destination) reopen() {
-	if d.inflight > 0 || d.loading || d.w.stopping {
-		return // every attempt and read that ends comes by here again
+	if d.inflight > 0 || d.loading || d.w.stopping || d.w.retaining {
+		return // every attempt, read and purge that ends comes by here again
 	}
 	req, ok := d.w.o.Replays.Get(d.name)
 	if !ok || req.ID != d.replay {
 		d.replay = ""
-		d.rewind()
 		d.pump()
 		return
 	}
 	d.loading = true
-	after, upTo := d.w.state.replays[req.ID], d.w.state.messages
+	// What is not folded yet, as just after a restart, is part of it: it may be settled.
+	after := d.w.state.replays[req.ID]
 	d.w.background(func() func() {
 		ctx, cancel := context.WithTimeout(d.w.work, 5*time.Minute)
 		defer cancel()
-		list, err := d.w.o.Log.Positions(ctx, req, after, upTo, reopenMost)
+		list, err := d.w.o.Log.Positions(ctx, req, after, math.MaxUint64, d.w.o.reopenMost)
 		if err != nil || len(list) == 0 {
 			return func() { d.endReopen(req, err) }
 		}
@@ -65,10 +66,12 @@ func (d *destination) reopen() {
 	})
 }
 
-// reopened goes on when the record is in the attempt log and folded.
+// reopened goes on when the record is in the attempt log and folded. All that ended before is
+// folded then, too, so reading everything open from the log again repeats nothing else.
 func (w *Owner) reopened(name relay.Destination) {
 	d := w.destination(name)
 	d.loading = false
+	d.rewind()
 	d.reopen()
 }
 
@@ -80,7 +83,6 @@ func (d *destination) endReopen(req queue.Replay, err error) {
 		return
 	}
 	d.replay = ""
-	d.rewind()
 	d.w.log.Info().Str("destination", string(d.name)).Str("by", req.By).Time("since", req.Since).
 		Uint64("open", d.backlog).Msg("replay begins")
 	d.pump()

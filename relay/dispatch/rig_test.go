@@ -2,11 +2,14 @@ package dispatch_test
 
 import (
 	"context"
+	"encoding/binary"
 	"fmt"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
 
@@ -28,6 +31,8 @@ type rig struct {
 	replays *queue.Replays
 	d       *dispatch.Dispatcher
 	options func(*dispatch.Options)
+	shards  int
+	logs    queue.Options
 	catalog *catalog
 	inbox   *receiver
 }
@@ -65,6 +70,8 @@ type receiver struct {
 	tries    map[relay.ID]int
 	attempts []attempt
 	got      []relay.Entry
+	sights   []sight
+	sees     bool // attempts that are cut off have reached it nevertheless
 	inflight map[relay.Destination]int
 	peak     map[relay.Destination]int
 }
@@ -72,6 +79,12 @@ type receiver struct {
 type attempt struct {
 	id relay.ID
 	at time.Time
+}
+
+// sight is a message that the receiver has got.
+type sight struct {
+	id          relay.ID
+	began, over time.Time
 }
 
 func ok(*relay.Entry, int) relay.Result { return relay.Result{Reason: relay.ReasonOK, Status: 200} }
@@ -87,6 +100,7 @@ func (r *receiver) set(f func(e *relay.Entry, try int) relay.Result) {
 }
 
 func (r *receiver) Deliver(ctx context.Context, e *relay.Entry) relay.Result {
+	began := time.Now()
 	r.mu.Lock()
 	r.tries[e.ID]++
 	try := r.tries[e.ID]
@@ -98,18 +112,19 @@ func (r *receiver) Deliver(ctx context.Context, e *relay.Entry) relay.Result {
 	res := answer(e, try)
 	timer := time.NewTimer(res.Duration)
 	defer timer.Stop()
-	cut := false
+	seen := res.Reason.Fault() == relay.NoFault
 	select {
 	case <-timer.C:
 	case <-ctx.Done():
-		cut = true
+		seen = seen && r.sees
 		res = relay.Result{Reason: relay.ReasonNetwork}
 	}
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.inflight[e.Destination]--
-	if !cut && res.Reason.Fault() == relay.NoFault {
+	if seen {
 		r.got = append(r.got, *e)
+		r.sights = append(r.sights, sight{e.ID, began, time.Now()})
 	}
 	return res
 }
@@ -142,8 +157,13 @@ func (r *receiver) times(id relay.ID) []time.Time {
 
 func newRig(t *testing.T, change func(*dispatch.Options)) *rig {
 	t.Helper()
+	return newShardedRig(t, 1, change)
+}
+
+func newShardedRig(t *testing.T, shards int, change func(*dispatch.Options)) *rig {
+	t.Helper()
 	r := &rig{
-		t: t, dir: t.TempDir(), options: change,
+		t: t, shards: shards, dir: t.TempDir(), options: change,
 		catalog: &catalog{policies: map[relay.Destination]relay.Policy{}, deleted: map[relay.Destination]bool{}},
 		inbox:   &receiver{answer: ok, tries: map[relay.ID]int{}, inflight: map[relay.Destination]int{}, peak: map[relay.Destination]int{}},
 	}
@@ -156,7 +176,9 @@ func (r *rig) start() {
 	r.conn = natsdtest.OpenDir(r.t, r.dir)
 	ctx := context.Background()
 	var err error
-	r.log, err = queue.Open(ctx, r.conn.JetStream(), queue.Options{Log: zerolog.Nop()})
+	logs := r.logs
+	logs.Shards, logs.Log = r.shards, zerolog.Nop()
+	r.log, err = queue.Open(ctx, r.conn.JetStream(), logs)
 	require.NoError(r.t, err)
 	r.holds, err = r.log.OpenHolds(ctx)
 	require.NoError(r.t, err)
@@ -193,6 +215,9 @@ func (r *rig) close() {
 	r.replays.Close()
 	r.holds.Close()
 	r.log.Close()
+	// The server sleeps under a lock when it shuts down. A request that waited for that lock
+	// would hold the bubble's clock still, and with it the sleep.
+	synctest.Wait()
 	require.NoError(r.t, r.conn.Close())
 	r.conn = nil
 }
@@ -206,6 +231,7 @@ func (r *rig) send(channel int64, conversation, text string) relay.ID {
 
 func (r *rig) append(m relay.Message) relay.ID {
 	m.Direction = relay.Outbound
+	m.ID = newID(r.t)
 	receipt, err := r.log.Append(r.t.Context(), &m, "")
 	require.NoError(r.t, err)
 	return receipt.ID
@@ -227,4 +253,16 @@ func numbered(prefix string, n int) []string {
 		list = append(list, fmt.Sprint(prefix, i))
 	}
 	return list
+}
+
+// newID makes an ID from the bubble's clock. relay.NewID would do, but for the generator
+// behind it: it never goes back, and each bubble's time starts anew.
+func newID(t *testing.T) relay.ID {
+	u, err := uuid.NewRandom()
+	require.NoError(t, err)
+	ms := uint64(time.Now().UnixMilli())
+	binary.BigEndian.PutUint64(u[:8], ms<<16|7<<12|uint64(u[7]))
+	id, err := relay.ParseID("msg_" + u.String())
+	require.NoError(t, err)
+	return id
 }

@@ -21,6 +21,8 @@ type snapshot struct {
 	Retries  map[relay.Position]Retrying  `json:"retries,omitempty"`
 	Faults   map[relay.Destination]int    `json:"faults,omitempty"`
 	Replays  map[string]relay.Position    `json:"replays,omitempty"`
+
+	Reopened map[relay.Destination]Reopening `json:"reopened,omitempty"`
 }
 
 const snapshotVersion = 1
@@ -35,6 +37,7 @@ func (s *State) Snapshot() ([]byte, error) {
 		Retries:  s.retries,
 		Faults:   s.faults,
 		Replays:  s.replays,
+		Reopened: s.reopened,
 	}
 	for d, set := range s.open {
 		set.RunOptimize()
@@ -101,6 +104,9 @@ func Restore(data []byte) (*State, error) {
 	}
 	if snap.Replays != nil {
 		s.replays = snap.Replays
+	}
+	if snap.Reopened != nil {
+		s.reopened = snap.Reopened
 	}
 	return s, nil
 }

@@ -7,6 +7,7 @@ import (
 
 	"github.com/RoaringBitmap/roaring/v2/roaring64"
 
+	"omnirelay/queue"
 	"omnirelay/relay"
 )
 
@@ -24,6 +25,16 @@ type State struct {
 	retries  map[relay.Position]Retrying
 	faults   map[relay.Destination]int // endpoint faults since the last success
 	replays  map[string]relay.Position // by replay id: reopened up to here
+	reopened map[relay.Destination]Reopening
+}
+
+// Reopening is the range of positions that replays of a destination have opened again, and
+// when the last of them did. A message in it has its age counted from then: an operator who
+// asks for old messages wants them sent, not expired.
+type Reopening struct {
+	From relay.Position `json:"from"`
+	To   relay.Position `json:"to"`
+	At   time.Time      `json:"at"`
 }
 
 // Retrying is what is known of an open message that has been tried.
@@ -41,6 +52,8 @@ func NewState() *State {
 		retries: map[relay.Position]Retrying{},
 		faults:  map[relay.Destination]int{},
 		replays: map[string]relay.Position{},
+
+		reopened: map[relay.Destination]Reopening{},
 	}
 }
 
@@ -51,11 +64,19 @@ func (s *State) Message(d relay.Destination, pos relay.Position) bool {
 		return false
 	}
 	s.messages = pos
-	if s.early.CheckedRemove(pos) {
+	if s.early.CheckedRemove(pos) || d == queue.Void {
 		return false
 	}
 	s.openSet(d).Add(pos)
 	return true
+}
+
+// highest is the last position that the State knows of.
+func (s *State) highest() relay.Position {
+	if s.early.IsEmpty() {
+		return s.messages
+	}
+	return max(s.messages, s.early.Maximum())
 }
 
 // Attempt folds one record of the attempt log, in the log's order; seq is its sequence there.
@@ -99,7 +120,7 @@ func (s *State) settle(a *relay.Attempt) {
 
 func (s *State) countFault(a *relay.Attempt) {
 	switch a.Reason.Fault() {
-	case relay.NoFault:
+	case relay.NoFault, relay.MessageFault: // either way the endpoint answered
 		delete(s.faults, a.Destination)
 	case relay.EndpointFault:
 		s.faults[a.Destination]++
@@ -113,6 +134,15 @@ func (s *State) reopen(a *relay.Attempt) error {
 	}
 	s.replays[a.Replay] = max(s.replays[a.Replay], a.Position)
 	s.early.AndNot(set)
+	if !set.IsEmpty() {
+		r := s.reopened[a.Destination]
+		if r.At.IsZero() {
+			r.From = set.Minimum()
+		}
+		s.reopened[a.Destination] = Reopening{
+			From: min(r.From, set.Minimum()), To: max(r.To, set.Maximum()), At: a.StartedAt,
+		}
+	}
 	// Positions that are not folded yet will be open anyway.
 	set.RemoveRange(s.messages+1, ^uint64(0))
 	if !set.IsEmpty() {
@@ -190,6 +220,22 @@ func (s *State) Destinations() []relay.Destination {
 // Retry is what is known of an open message's attempts; zero when it was not tried.
 func (s *State) Retry(pos relay.Position) Retrying { return s.retries[pos] }
 
+// ReopenedAt is when a replay opened a message again; zero when none did.
+func (s *State) ReopenedAt(d relay.Destination, pos relay.Position) time.Time {
+	if r, ok := s.reopened[d]; ok && r.From <= pos && pos <= r.To {
+		return r.At
+	}
+	return time.Time{}
+}
+
+// OpenInAll is how many messages are open.
+func (s *State) OpenInAll() (n uint64) {
+	for _, set := range s.open {
+		n += set.GetCardinality()
+	}
+	return n
+}
+
 // Faults is how many attempts at a destination have failed through the endpoint's fault
-// since its last success.
+// since it last answered.
 func (s *State) Faults(d relay.Destination) int { return s.faults[d] }

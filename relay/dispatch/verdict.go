@@ -11,9 +11,11 @@ type trial struct {
 	entry     *relay.Entry
 	policy    relay.Policy
 	attempts  int           // that counted before this one
+	stumbles  int           // failures in a row, just before, that the relay itself is to blame for
+	born      time.Time     // when its age began: acceptance, or the replay that opened it again
 	probe     bool          // the breaker was open: uses up no attempt
-	probeNext time.Time     // when the next probe may go, with probe
-	held      time.Duration // how long the message's destination was on hold since acceptance
+	probeNext time.Time     // when the next probe may go; zero when the breaker is closed
+	held      time.Duration // how long the message's destination was on hold since born
 	startedAt time.Time
 	now       time.Time
 }
@@ -35,7 +37,7 @@ func (t *trial) attempt(r relay.Result) relay.Attempt {
 	switch {
 	case fault == relay.NoFault:
 		a.Outcome = relay.Delivered
-	case fault == relay.FinalFault, t.entry.Kind == relay.KindEvent:
+	case fault == relay.FinalFault, r.Final, t.entry.Kind == relay.KindEvent:
 		a.Outcome = relay.Dead
 	case fault == relay.MessageFault && a.Number >= min(relay.FinalAnswerAttempts, t.policy.MaxAttempts):
 		a.Outcome = relay.Dead
@@ -51,10 +53,10 @@ func (t *trial) attempt(r relay.Result) relay.Attempt {
 }
 
 func (t *trial) next(r relay.Result, failures int) time.Time {
-	if t.probe {
+	if !t.probeNext.IsZero() {
 		return t.probeNext
 	}
-	wait := t.policy.Wait(max(failures, 1))
+	wait := t.policy.Wait(max(failures+t.stumbles, 1))
 	if r.RetryAfter > 0 {
 		wait = max(wait, min(r.RetryAfter, max(maxRetryAfter, time.Duration(t.policy.Max))))
 	}
@@ -83,7 +85,7 @@ func (t *trial) record() relay.Attempt {
 
 // expiredAt reports whether the message is too old to be sent at a time.
 func (t *trial) expiredAt(at time.Time) bool {
-	return at.Sub(t.entry.AcceptedAt)-t.held > t.maxAge()
+	return at.Sub(t.born)-t.held > t.maxAge()
 }
 
 func (t *trial) maxAge() time.Duration {
