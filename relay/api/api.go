@@ -14,16 +14,32 @@ import (
 	"omnirelay/endpoints"
 	"omnirelay/queue"
 	"omnirelay/relay/auth"
+	"omnirelay/relay/chat"
+	"omnirelay/relay/download"
 )
 
-// DefaultBodyLimit is the largest request body, bytes, unless Options say otherwise.
-const DefaultBodyLimit = 1 << 20
+// The largest request body and the largest file, bytes, unless Options say otherwise.
+const (
+	DefaultBodyLimit       = 1 << 20
+	DefaultAttachmentLimit = 25 << 20
+)
 
 // Options are what the API stands on.
 type Options struct {
 	Channels *endpoints.Registry
 	Keys     *auth.Registry
 	Queue    *queue.Log
+	Holds    *queue.Holds
+	Replays  *queue.Replays
+	Files    *queue.Files
+	Schedule *queue.Schedule
+	Accounts *chat.Accounts
+	Sessions *chat.Sessions
+	Links    *download.Links
+
+	// Queries answers the questions of live chat from a helpdesk; nil answers them from the
+	// accounts.
+	Queries Queries
 
 	// CheckURL says whether messages may be sent to a URL; it is asked when a channel is
 	// saved. An *egress.UnresolvedError is let pass: the name may resolve later, and each
@@ -38,6 +54,13 @@ type Options struct {
 	StartedAt time.Time // of the process; defaults to the time of New
 	BodyLimit int64     // bytes; defaults to DefaultBodyLimit
 
+	// AttachmentLimit is the largest file, bytes; defaults to DefaultAttachmentLimit. Files
+	// do not count for BodyLimit.
+	AttachmentLimit int64
+
+	// SendAtZone is the zone of sendAt, which carries none; defaults to UTC.
+	SendAtZone *time.Location
+
 	// Now is the clock; defaults to time.Now.
 	Now func() time.Time
 
@@ -50,24 +73,32 @@ type Options struct {
 type API struct {
 	o       Options
 	echo    *echo.Echo
-	buffers sync.Pool // *bytes.Buffer, for bodies
+	buffers sync.Pool       // *bytes.Buffer, for bodies
+	ending  context.Context // ends streams
+	end     context.CancelFunc
 	openapi []byte
 	docs    []byte
 }
 
 // New makes the API. It starts nothing.
 func New(o Options) (*API, error) {
-	if o.Channels == nil || o.Keys == nil || o.Queue == nil || o.CheckURL == nil {
-		return nil, errors.New("the API needs channels, keys, a queue and a URL check")
+	if o.Channels == nil || o.Keys == nil || o.Queue == nil || o.Holds == nil || o.Replays == nil || o.CheckURL == nil {
+		return nil, errors.New("the API needs channels, keys, a queue, holds, replays and a URL check")
+	}
+	if o.Files == nil || o.Schedule == nil || o.Accounts == nil || o.Sessions == nil || o.Links == nil {
+		return nil, errors.New("the API needs files, a schedule, chat accounts, chat sessions and download links")
 	}
 	if o.Now == nil {
 		o.Now = time.Now
 	}
 	o.BodyLimit = cmp.Or(o.BodyLimit, DefaultBodyLimit)
+	o.AttachmentLimit = cmp.Or(o.AttachmentLimit, DefaultAttachmentLimit)
+	o.SendAtZone = cmp.Or(o.SendAtZone, time.UTC)
 	if o.StartedAt.IsZero() {
 		o.StartedAt = o.Now()
 	}
 	a := &API{o: o, echo: echo.New()}
+	a.ending, a.end = context.WithCancel(context.Background())
 	// X-Forwarded-For is anybody's word: the log names who really connected.
 	a.echo.IPExtractor = echo.ExtractIPDirect()
 	a.echo.HTTPErrorHandler = func(err error, c echo.Context) {
@@ -76,7 +107,7 @@ func New(o Options) (*API, error) {
 		}
 	}
 	a.echo.Use(a.log, a.recover, harden)
-	table := a.routes()
+	table := append(a.routes(), a.chatRoutes()...)
 	for _, r := range table {
 		a.echo.Add(r.method, r.path, a.handler(r))
 	}

@@ -58,6 +58,9 @@ func TestDeadLettersAreListedOldestFirst(t *testing.T) {
 	require.NoError(t, err)
 	require.Equal(t, relay.ReasonExhausted, page.Items[0].Attempt.Reason)
 	require.Equal(t, "hello", page.Items[0].Message.Text)
+	one, err := c.DeadLetter(t.Context(), ids[0])
+	require.NoError(t, err)
+	require.Equal(t, page.Items[0], one)
 	require.Equal(t, at, page.Items[0].DiedAt)
 
 	for _, bad := range []string{"limit=0", "limit=1001", "reason=bad_luck", "channelID=x", "destination=NO", "since=yesterday", "cursor=nonsense"} {
@@ -116,6 +119,7 @@ func TestALimitedKeySeesItsDeadLettersOnly(t *testing.T) {
 	require.Len(t, page.Items, 1)
 	require.Equal(t, mine, page.Items[0].Message.ID)
 	require.Equal(t, 403, w.get("GET", "/relay/v1/dead?channelID=1001", key).status)
+	require.Equal(t, 403, w.get("GET", "/relay/v1/dead/"+string(theirs), key).status)
 	require.Equal(t, 403, w.get("POST", "/relay/v1/dead/"+string(theirs)+"/replay", key).status)
 	require.Equal(t, 403, w.get("POST", "/relay/v1/dead/"+string(theirs)+"/discard", key).status)
 	_, err = c.ReplayDead(t.Context(), mine)

@@ -15,7 +15,10 @@
 //     It takes a message without ticketID when toAddress says whom it is for, and the fields
 //     title, fromAddress and signature besides. ccInput, bccInput, plaintext,
 //     respondMessageID and submitStatus mean nothing on a custom channel and are left out;
-//     forwardedFileIDs and sendAt would change what is sent or when, and are refused.
+//     forwardedFileIDs would change what is sent, and is refused. Files come as attachments[].
+//   - A chat account must be known to the relay before its token is good for anything, also
+//     with a helpdesk behind: the account says where replies may go.
+//   - A chatSessionID has at most 65 characters in every call that begins a session.
 //   - Fields that a call does not know are let pass under /api/v2 and /hooks, because a
 //     helpdesk may send more than it documents; another spelling of a known field is refused
 //     rather than overlooked. Under /relay/v1 every unknown field is refused.

@@ -68,7 +68,7 @@ func docsOf(f helpdesk.Field, method string) docsField {
 	case hasBody(method):
 		d.In = "body"
 	}
-	d.Kind = [...]string{"text", "integer", "number", "true or false", "duration", "time", "list"}[f.Kind]
+	d.Kind = [...]string{"text", "integer", "number", "true or false", "duration", "time", "list", "file", "files"}[f.Kind]
 	var rules []string
 	if f.Low > 0 {
 		rules = append(rules, "at least "+strconv.FormatInt(f.Low, 10))

@@ -16,6 +16,7 @@ import (
 	"omnirelay/queue"
 	"omnirelay/relay"
 	"omnirelay/relay/auth"
+	"omnirelay/relay/chat"
 	"omnirelay/relay/client"
 	"omnirelay/relay/helpdesk"
 )
@@ -84,6 +85,13 @@ var (
 	errContentType = &Error{Status: http.StatusUnsupportedMediaType, Code: "unsupported_media_type", Message: "The body must be multipart/form-data, application/x-www-form-urlencoded or application/json, in UTF-8 and not compressed."}
 	errInternal    = &Error{Status: http.StatusInternalServerError, Code: "internal", Message: "The relay failed; its log says why."}
 	errFull        = &Error{Status: http.StatusServiceUnavailable, Code: "store_full", Message: "The message store is full; nothing was stored. Try again later.", RetryAfter: 30 * time.Second}
+	errServer      = &Error{Status: http.StatusForbidden, Code: "chat_server_forbidden", Message: "The chat account does not allow this chatServer."}
+	errMoved       = &Error{Status: http.StatusForbidden, Code: "chat_server_changed", Message: "The chat session belongs to another chatServer; only a server among the account's allowed_chat_servers can take it over, with a call that carries the chatAccountToken."}
+	errTaken       = &Error{Status: http.StatusConflict, Code: "chat_session_taken", Message: "The chatSessionID belongs to a session of another chat account."}
+	errLink        = &Error{Status: http.StatusForbidden, Code: "link_invalid", Message: "The address is not one that the relay made; use it exactly as it came."}
+	errOldLink     = &Error{Status: http.StatusGone, Code: "link_expired", Message: "The address was good for some days, which are over."}
+	errDesk        = &Error{Status: http.StatusServiceUnavailable, Code: "helpdesk_unavailable", Message: "The helpdesk does not answer this question now.", RetryAfter: 10 * time.Second}
+	errDeskSaysNo  = &Error{Status: http.StatusBadRequest, Code: "helpdesk_refused", Message: "The helpdesk refuses the call."}
 	errUnavailable = &Error{Status: http.StatusServiceUnavailable, Code: "store_unavailable", Message: "The store does not answer now. Try again, a message with the same Idempotency-Key.", RetryAfter: 2 * time.Second}
 )
 
@@ -92,6 +100,7 @@ func catalogue() []*Error {
 	return []*Error{
 		errFields, errMalformed, errManyFields, errNoKey, errUnknownKey, errRevokedKey, errSignature, errPermission, errChannel,
 		errNoRoute, errNotFound, errMethod, errConflict, errTooLarge, errContentType, errInternal, errFull, errUnavailable,
+		errServer, errMoved, errTaken, errLink, errOldLink, errDesk, errDeskSaysNo,
 	}
 }
 
@@ -140,6 +149,13 @@ func asError(err error) *Error {
 		{queue.ErrNotFound, errNotFound},
 		{endpoints.ErrNotFound, errNotFound},
 		{auth.ErrNotFound, errNotFound},
+		{chat.ErrNoAccount, errNotFound},
+		{chat.ErrNoSession, errNoSession()},
+		{chat.ErrSessionTaken, errTaken},
+		{chat.ErrServerChanged, errMoved},
+		{chat.ErrConflict, errConflict},
+		{helpdesk.ErrFieldsTooLarge, errTooLarge},
+		{queue.ErrTooLarge, errTooLarge},
 	} {
 		if errors.Is(err, known.target) {
 			return known.refusal.because(err)

@@ -4,9 +4,13 @@ import (
 	"context"
 	"errors"
 	"net/http"
+	"regexp"
 	"strconv"
+	"strings"
+	"time"
 
 	"omnirelay/endpoints"
+	"omnirelay/queue"
 	"omnirelay/relay"
 	"omnirelay/relay/client"
 	"omnirelay/relay/helpdesk"
@@ -61,11 +65,12 @@ func (a *API) postMessage(r *request) error {
 	switch {
 	case err != nil:
 		return badField("type", "must be the id of a custom channel: "+kind+" entries stay in the helpdesk")
-	case id == helpdesk.LiveChat:
-		return badField("type", "must be the id of a custom channel: live chat (8) is not relayed")
 	}
 	if err := r.useChannel(id); err != nil {
 		return err
+	}
+	if id == helpdesk.LiveChat {
+		return a.postReply(r)
 	}
 	c, err := a.find(r.Request().Context(), id, "type")
 	if err != nil {
@@ -105,7 +110,37 @@ func (a *API) acceptOutbound(r *request, c endpoints.Channel) error {
 	if c.IncludeSignature {
 		m.Signature = r.values.Text("signature")
 	}
+	m.Attachments = r.files
+	var err error
+	if m.DueAt, err = a.dueAt(r); err != nil {
+		return err
+	}
 	return a.accept(r, &m)
+}
+
+// sendAtPattern is that of the published Message controller.
+var sendAtPattern = regexp.MustCompile(`^(\d{4})-(\d{2})-(\d{2}) (\d{2}):(\d{2}):(\d{2})$`)
+
+// sendAtMost is how far ahead a message may be scheduled.
+const sendAtMost = 366 * 24 * time.Hour
+
+// dueAt reads sendAt, which carries no zone; the zero time sends at once.
+func (a *API) dueAt(r *request) (time.Time, error) {
+	text := r.values.Text("sendAt")
+	if text == "" {
+		return time.Time{}, nil
+	}
+	at, err := time.ParseInLocation(time.DateTime, text, a.o.SendAtZone)
+	now := a.o.Now()
+	switch {
+	case err != nil:
+		return time.Time{}, badField("sendAt", "must be a date and time that exist, such as 2026-11-22 10:00:00")
+	case at.Sub(now) > sendAtMost:
+		return time.Time{}, badField("sendAt", "must be within a year")
+	case !at.After(now):
+		return time.Time{}, nil
+	}
+	return at.UTC(), nil
 }
 
 // text copies the fields that messages of both directions have.
@@ -120,25 +155,62 @@ func text(m *relay.Message, v helpdesk.Values) {
 
 // accept stores the message, and answers only then.
 func (a *API) accept(r *request, m *relay.Message) error {
-	key, err := r.idempotencyKey()
+	receipt, err := a.store(r, m)
 	if err != nil {
 		return err
+	}
+	answer := client.Accepted{Type: "result", Message: "Message accepted.", MessageID: receipt.ID, Duplicate: receipt.Duplicate}
+	switch {
+	case receipt.Duplicate:
+		a.dropFiles(r.Request().Context(), r.files) // the first message has its own
+	case !m.DueAt.IsZero():
+		answer.Message, answer.SendAt = "Message scheduled.", m.DueAt
+	}
+	return r.JSON(http.StatusOK, answer)
+}
+
+// store appends the message to the log, or to the schedule when its time has not come.
+func (a *API) store(r *request, m *relay.Message) (queue.Receipt, error) {
+	key, err := r.idempotencyKey()
+	if err != nil {
+		return queue.Receipt{}, err
 	}
 	if key != "" {
 		key = scope(m) + key
 	}
-	receipt, err := a.o.Queue.Append(r.Request().Context(), m, key)
-	if err != nil {
-		return err
+	if !m.DueAt.IsZero() {
+		return a.o.Schedule.Add(r.Request().Context(), m, key)
 	}
-	return r.JSON(http.StatusOK, client.Accepted{
-		Type: "result", Message: "Message accepted.", MessageID: receipt.ID, Duplicate: receipt.Duplicate,
-	})
+	receipt, err := a.o.Queue.Append(r.Request().Context(), m, key)
+	if err == nil && !receipt.Duplicate {
+		a.tellQueued(r.Request().Context(), m, receipt.Position)
+	}
+	return receipt, err
+}
+
+// tellQueued tells a channel's status_callback that a message is stored. Should it fail, the
+// first attempt tells it instead.
+func (a *API) tellQueued(ctx context.Context, m *relay.Message, at relay.Position) {
+	if !m.Told() {
+		return
+	}
+	c, err := a.o.Channels.Get(ctx, m.ChannelID)
+	if err != nil || c.StatusCallback == "" {
+		return
+	}
+	status, key := relay.QueuedStatus(m, at)
+	if _, err := a.o.Queue.Append(ctx, &status, key); err != nil {
+		a.o.Log.Warn().Err(err).Str("id", string(m.ID)).Msg("the status callback is not told yet that a message is stored")
+	}
 }
 
 // scope keeps the idempotency keys of different senders apart: two channels may count their
 // messages alike, and all inbound messages share one destination.
 func scope(m *relay.Message) string {
+	if strings.HasPrefix(m.Type, "chat.") {
+		// Each call of each session has keys of its own.
+		return string(m.Direction) + ":" + m.Type + ":" + m.Conversation + ":"
+	}
 	if m.ChannelID != 0 {
 		return string(m.Direction) + ":" + strconv.FormatInt(m.ChannelID, 10) + ":"
 	}

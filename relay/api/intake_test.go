@@ -145,7 +145,7 @@ func TestBadMessages(t *testing.T) {
 		{outboundPath, outbound, "type", "calllog", []string{"type"}},
 		{outboundPath, outbound, "type", "contactform", []string{"type"}},
 		{outboundPath, outbound, "type", "contactformX", []string{"type"}},
-		{outboundPath, outbound, "type", "8", []string{"type"}},
+		{outboundPath, outbound, "type", "8", []string{"ticketID"}},
 		{outboundPath, outbound, "type", "1002", []string{"type"}},
 		{outboundPath, outbound, "type", "99999999999999999999", []string{"type"}},
 		{outboundPath, outbound, "ticketID", "", []string{"ticketID", "toAddress"}},

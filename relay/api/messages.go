@@ -33,7 +33,7 @@ func pageFields() []helpdesk.Field {
 		{Name: "since", Kind: helpdesk.Timestamp, Doc: "Only records from this time on."},
 		{Name: "until", Kind: helpdesk.Timestamp, Doc: "Only records before this time."},
 		{Name: "channelID", Kind: helpdesk.Integer, Low: 1, Doc: "Only records of this channel."},
-		{Name: "destination", Max: 64, Doc: "Only records for this destination: helpdesk, or channel- and an id."},
+		{Name: "destination", Max: 64, Doc: "Only records for this destination: helpdesk, channel- and an id, or chat- and a digest."},
 	}
 }
 
@@ -67,6 +67,10 @@ func (r *request) selected() (destination relay.Destination, channelID int64, ch
 		if err := r.useChannel(channelID); err != nil {
 			return "", 0, nil, err
 		}
+	}
+	if channelID == helpdesk.LiveChat {
+		// Its messages go to chat servers, not to one endpoint with the channel's number.
+		return destination, 0, []int64{channelID}, nil
 	}
 	return destination, channelID, r.key.Channels, nil
 }
@@ -186,16 +190,29 @@ func (a *API) listDead(r *request) error {
 	}
 	list := deadList{Type: "list", DeadPage: client.DeadPage{Items: make([]client.DeadLetter, 0, len(page.Items)), Next: page.Next}}
 	for _, d := range page.Items {
-		list.Items = append(list.Items, client.DeadLetter{Message: d.Message, Attempt: d.Attempt, DiedAt: d.DiedAt})
+		list.Items = append(list.Items, deadLetter(d))
 	}
 	return r.JSON(http.StatusOK, list)
 }
 
-func (a *API) replayDead(r *request) error {
-	id, err := a.dead(r)
+func deadLetter(d queue.DeadLetter) client.DeadLetter {
+	return client.DeadLetter{Message: d.Message, Attempt: d.Attempt, DiedAt: d.DiedAt}
+}
+
+func (a *API) getDead(r *request) error {
+	letter, err := a.dead(r)
 	if err != nil {
 		return err
 	}
+	return r.JSON(http.StatusOK, item(deadLetter(letter)))
+}
+
+func (a *API) replayDead(r *request) error {
+	letter, err := a.dead(r)
+	if err != nil {
+		return err
+	}
+	id := letter.Message.ID
 	receipt, err := a.o.Queue.ReplayDead(r.Request().Context(), id, r.operator())
 	if err != nil {
 		return err
@@ -204,27 +221,27 @@ func (a *API) replayDead(r *request) error {
 }
 
 func (a *API) discardDead(r *request) error {
-	id, err := a.dead(r)
+	letter, err := a.dead(r)
 	if err != nil {
 		return err
 	}
-	if err := a.o.Queue.DiscardDead(r.Request().Context(), id, r.operator()); err != nil {
+	if err := a.o.Queue.DiscardDead(r.Request().Context(), letter.Message.ID, r.operator()); err != nil {
 		return err
 	}
 	return r.JSON(http.StatusOK, result("Message discarded."))
 }
 
 // dead is the dead letter that the path names, if the key may see it.
-func (a *API) dead(r *request) (relay.ID, error) {
+func (a *API) dead(r *request) (queue.DeadLetter, error) {
 	id, err := r.messageID()
 	if err != nil {
-		return "", err
+		return queue.DeadLetter{}, err
 	}
 	letter, err := a.findDead(r.Request().Context(), id)
 	if err != nil {
-		return "", err
+		return letter, err
 	}
-	return id, r.seeChannel(letter.Message.ChannelID)
+	return letter, r.seeChannel(letter.Message.ChannelID)
 }
 
 func (a *API) findDead(ctx context.Context, id relay.ID) (queue.DeadLetter, error) {

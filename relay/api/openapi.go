@@ -61,6 +61,9 @@ func openAPIPath(path string) string {
 		if name, ok := strings.CutPrefix(p, ":"); ok {
 			parts[i] = "{" + name + "}"
 		}
+		if p == "*" {
+			parts[i] = "{hookpoint}"
+		}
 	}
 	return strings.Join(parts, "/")
 }

@@ -10,6 +10,7 @@ import (
 
 	"omnirelay/relay"
 	"omnirelay/relay/auth"
+	"omnirelay/relay/chat"
 	"omnirelay/relay/helpdesk"
 )
 
@@ -23,17 +24,23 @@ type route struct {
 	permission auth.Permission // "" lets everybody in
 	input      helpdesk.Call
 	raw        bool // the handler reads the fields itself, from request.body
-	answer     any  // a zero value of what a 200 holds; nil for no JSON
-	errors     []*Error
-	handle     func(*request) error
+	// gate, where set, refuses a request before its body is read.
+	gate   func(*request) error
+	unread bool      // the handler reads the body itself
+	files  *fileRule // the call takes files; nil takes none
+	answer any       // a zero value of what a 200 holds; nil for no JSON
+	errors []*Error
+	handle func(*request) error
 }
 
 // request is one call being served.
 type request struct {
 	echo.Context
-	key    auth.Key
-	values helpdesk.Values // checked against the route's input, unless the route is raw
-	body   []byte          // valid until the handler returns
+	key     auth.Key
+	values  helpdesk.Values    // checked against the route's input, unless the route is raw
+	files   []relay.Attachment // stored; taken away again when the handler fails
+	account chat.Account       // of a chat hook
+	body    []byte             // valid until the handler returns
 }
 
 // handler chains what every call needs before its own work: who asks, may they, what do
@@ -46,21 +53,34 @@ func (a *API) handler(r route) echo.HandlerFunc {
 				return err
 			}
 		}
-		if hasBody(r.method) {
-			buffer, err := a.read(c)
-			defer a.keep(buffer)
-			if err != nil {
-				return err
-			}
-			req.body = buffer.Bytes()
-		}
-		if !r.raw {
-			if err := req.decode(r); err != nil {
+		if r.gate != nil {
+			if err := r.gate(req); err != nil {
 				return err
 			}
 		}
-		return r.handle(req)
+		return a.serve(req, r)
 	}
+}
+
+// serve reads what the caller says and does the call's own work.
+func (a *API) serve(req *request, r route) error {
+	if r.files.streams(req) {
+		return a.withFiles(req, r)
+	}
+	if hasBody(r.method) && !r.unread {
+		buffer, err := a.read(req)
+		defer a.keep(buffer)
+		if err != nil {
+			return err
+		}
+		req.body = buffer.Bytes()
+	}
+	if !r.raw {
+		if err := req.decode(r); err != nil {
+			return err
+		}
+	}
+	return r.handle(req)
 }
 
 func hasBody(method string) bool { return method == http.MethodPost || method == http.MethodPut }

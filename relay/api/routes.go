@@ -18,7 +18,9 @@ func outboundFields() []helpdesk.Field {
 		{Name: "fromAddress", Max: 1000, Doc: "Extension: the address on our side that sends."},
 		{Name: "signature", Max: 65535, Doc: "Extension: the agent's text signature, carried where the channel has include_signature."},
 		{Name: "forwardedFileIDs", Refuse: "is not supported: the message would go out without its files"},
-		{Name: "sendAt", Refuse: "is not supported: the message would go out at once"},
+		{Name: "sendAt", Pattern: sendAtPattern, Doc: "When to send it, YYYY-MM-DD HH:MM:SS, in the relay's zone for such times (UTC by default). A time that is past sends at once."},
+		{Name: "chatSessionID", Max: 65, Doc: "Extension: with type 8, the chat session, in place of ticketID."},
+		{Name: "attachments", Kind: helpdesk.Files, Doc: "Extension: up to 10 files, as parts attachments[] of a multipart body."},
 		idempotencyField(),
 	}
 }
@@ -57,8 +59,9 @@ func (a *API) routes() []route {
 			input: helpdesk.CustomChannelMessage().With(idempotencyField()), answer: client.Accepted{}, errors: accepts, handle: a.customChannelMessage,
 		}, {
 			method: http.MethodPost, path: "/api/v2/message", id: "postMessage", permission: auth.MessageCreate,
-			summary: "Send an agent's message", doc: "Stored when answered with 200, then relayed to the channel's endpoint. One of ticketID and toAddress must be given.",
-			input: helpdesk.PostMessage().With(outboundFields()...), answer: client.Accepted{}, errors: accepts, handle: a.postMessage,
+			summary: "Send an agent's message", doc: "Stored when answered with 200, then relayed to the channel's endpoint; with type 8 to the chat server of a live-chat session. One of ticketID and toAddress must be given, with type 8 one of ticketID and chatSessionID.",
+			input: helpdesk.PostMessage().With(outboundFields()...), answer: client.Accepted{}, errors: append([]*Error{errNotFound}, accepts...), handle: a.postMessage,
+			files: &fileRule{names: []string{"attachments"}, most: maxFiles},
 		}, {
 			method: http.MethodPost, path: "/hooks/channel/:id/:token", id: "channelHook", raw: true,
 			summary: "Hand in an agent's message, as a helpdesk",
@@ -76,6 +79,9 @@ func (a *API) routes() []route {
 			method: http.MethodGet, path: v1 + "/dead", id: "listDead", permission: auth.RelayRead,
 			summary: "List dead letters", doc: "Oldest first: the order in which a replay should go.", input: listDead(), answer: deadList{}, errors: []*Error{errFields}, handle: a.listDead,
 		}, {
+			method: http.MethodGet, path: v1 + "/dead/:id", id: "getDead", permission: auth.RelayRead,
+			summary: "Show a dead letter", input: helpdesk.Call{Strict: true, Fields: []helpdesk.Field{messageIDPath()}}, answer: itemAnswer[client.DeadLetter]{}, errors: one, handle: a.getDead,
+		}, {
 			method: http.MethodPost, path: v1 + "/dead/:id/replay", id: "replayDead", permission: auth.RelayAdmin,
 			summary: "Send a dead letter again", doc: "Under the same id, at the end of the log.",
 			input: helpdesk.Call{Strict: true, Fields: []helpdesk.Field{messageIDPath()}}, answer: client.Accepted{}, errors: append(one, errFull, errUnavailable), handle: a.replayDead,
@@ -83,6 +89,30 @@ func (a *API) routes() []route {
 			method: http.MethodPost, path: v1 + "/dead/:id/discard", id: "discardDead", permission: auth.RelayAdmin,
 			summary: "Discard a dead letter for good", doc: "The message's history stays, with who discarded it.",
 			input: helpdesk.Call{Strict: true, Fields: []helpdesk.Field{messageIDPath()}}, answer: client.Result{}, errors: one, handle: a.discardDead,
+		}, {
+			method: http.MethodGet, path: v1 + "/tail", id: "tail", permission: auth.RelayRead,
+			summary: "Follow what happens",
+			doc:     "A stream of Server-Sent Events: message for each message that is accepted from now on, attempt for each attempt that ends. Their data is an object with a field of that name.",
+			input:   tailCall(), errors: []*Error{errFields}, handle: a.tail,
+		}, {
+			method: http.MethodGet, path: v1 + "/holds", id: "listHolds", permission: auth.RelayRead,
+			summary: "List the destinations on hold", input: helpdesk.Call{Strict: true}, answer: holdList{}, handle: a.listHolds,
+		}, {
+			method: http.MethodPost, path: v1 + "/holds", id: "createHold", permission: auth.RelayAdmin,
+			summary: "Hold a destination", doc: "It goes on accepting messages and nothing is sent; time on hold does not count towards a message's age. One that is on hold already keeps its beginning.",
+			input: createHold(), answer: itemAnswer[client.Hold]{}, errors: writes, handle: a.createHold,
+		}, {
+			method: http.MethodDelete, path: v1 + "/holds/:destination", id: "deleteHold", permission: auth.RelayAdmin,
+			summary: "Resume a destination", doc: "What was accepted meanwhile is sent in order.",
+			input: holdPath(), answer: client.Result{}, errors: one, handle: a.deleteHold,
+		}, {
+			method: http.MethodGet, path: v1 + "/replays", id: "listReplays", permission: auth.RelayRead,
+			summary: "List the replays that are not carried out yet", input: helpdesk.Call{Strict: true}, answer: replayList{}, handle: a.listReplays,
+		}, {
+			method: http.MethodPost, path: v1 + "/replays", id: "createReplay", permission: auth.RelayAdmin,
+			summary: "Send everything since a time again",
+			doc:     "To one destination, oldest first, under the same ids, as far back as the history reaches. A second replay of a destination must wait for the first to begin.",
+			input:   createReplay(), answer: itemAnswer[client.Replay]{}, errors: writes, handle: a.createReplay,
 		}, {
 			method: http.MethodGet, path: v1 + "/keys", id: "listKeys", permission: auth.RelayRead,
 			summary: "List API keys", input: helpdesk.Call{Strict: true}, answer: keyList{}, handle: a.listKeys,

@@ -134,6 +134,10 @@ func input(f helpdesk.Field) object {
 		schema["examples"] = []string{"30s"}
 	case helpdesk.Timestamp:
 		schema["format"] = "date-time"
+	case helpdesk.File:
+		return object{"type": "string", "format": "binary"}
+	case helpdesk.Files:
+		return object{"type": "array", "items": object{"type": "string", "format": "binary"}}
 	case helpdesk.List:
 		element := helpdesk.Field{Enum: f.Enum, Pattern: f.Pattern, Min: f.Min, Max: f.Max}
 		if f.Low != 0 || f.High != 0 {

@@ -22,7 +22,9 @@ import (
 	"omnirelay/queue/natsd/natsdtest"
 	"omnirelay/relay/api"
 	"omnirelay/relay/auth"
+	"omnirelay/relay/chat"
 	"omnirelay/relay/client"
+	"omnirelay/relay/download"
 )
 
 // world is the whole API on a real JetStream.
@@ -32,6 +34,12 @@ type world struct {
 	channels *endpoints.Registry
 	keys     *auth.Registry
 	queue    *queue.Log
+	files    *queue.Files
+	accounts *chat.Accounts
+	sessions *chat.Sessions
+	links    *download.Links
+	holds    *queue.Holds
+	replays  *queue.Replays
 	api      *api.API
 	log      *logBuffer
 	admin    string // a key with every permission
@@ -70,10 +78,37 @@ func newWorld(t testing.TB, options ...func(*api.Options)) *world {
 	w.queue, err = queue.Open(ctx, js, queue.Options{Log: zerolog.Nop()})
 	require.NoError(t, err)
 	t.Cleanup(w.queue.Close)
+	w.holds, err = w.queue.OpenHolds(ctx)
+	require.NoError(t, err)
+	t.Cleanup(w.holds.Close)
+	w.replays, err = w.queue.OpenReplays(ctx)
+	require.NoError(t, err)
+	t.Cleanup(w.replays.Close)
+	files, err := w.queue.OpenFiles(ctx)
+	require.NoError(t, err)
+	schedule, err := w.queue.OpenSchedule(ctx)
+	require.NoError(t, err)
+	t.Cleanup(schedule.Close)
+	w.accounts, err = chat.OpenAccounts(ctx, js, chat.AccountOptions{Log: zerolog.Nop()})
+	require.NoError(t, err)
+	t.Cleanup(w.accounts.Close)
+	w.sessions, err = chat.OpenSessions(ctx, js, chat.SessionOptions{Log: zerolog.Nop()})
+	require.NoError(t, err)
+	t.Cleanup(w.sessions.Close)
+	w.links, err = download.Open(ctx, js, download.Options{BaseURL: "https://relay.example.org"})
+	require.NoError(t, err)
+	w.files = files
 	o := api.Options{
+		Files:     files,
+		Schedule:  schedule,
+		Accounts:  w.accounts,
+		Sessions:  w.sessions,
+		Links:     w.links,
 		Channels:  w.channels,
 		Keys:      w.keys,
 		Queue:     w.queue,
+		Holds:     w.holds,
+		Replays:   w.replays,
 		CheckURL:  func(context.Context, string) error { return nil },
 		PublicURL: "https://relay.example.org",
 		Version:   "test",

@@ -14,7 +14,9 @@ import (
 	"omnirelay/queue/natsd"
 	"omnirelay/relay/api"
 	"omnirelay/relay/auth"
+	"omnirelay/relay/chat"
 	"omnirelay/relay/client"
+	"omnirelay/relay/download"
 )
 
 // startRelay runs the API on an embedded JetStream, as omnirelay serve does.
@@ -33,8 +35,19 @@ func startRelay(ctx context.Context) (url, key string, stop func(), err error) {
 	if err := errors.Join(err1, err2, err3); err != nil {
 		return "", "", nil, err
 	}
+	holds, err1 := log.OpenHolds(ctx)
+	replays, err2 := log.OpenReplays(ctx)
+	files, err3 := log.OpenFiles(ctx)
+	schedule, err4 := log.OpenSchedule(ctx)
+	accounts, err5 := chat.OpenAccounts(ctx, conn.JetStream(), chat.AccountOptions{Log: zerolog.Nop()})
+	sessions, err6 := chat.OpenSessions(ctx, conn.JetStream(), chat.SessionOptions{Log: zerolog.Nop()})
+	links, err7 := download.Open(ctx, conn.JetStream(), download.Options{})
+	if err := errors.Join(err1, err2, err3, err4, err5, err6, err7); err != nil {
+		return "", "", nil, err
+	}
 	handler, err := api.New(api.Options{
-		Channels: channels, Keys: keys, Queue: log, Log: zerolog.Nop(),
+		Channels: channels, Keys: keys, Queue: log, Holds: holds, Replays: replays, Log: zerolog.Nop(),
+		Files: files, Schedule: schedule, Accounts: accounts, Sessions: sessions, Links: links,
 		CheckURL: func(context.Context, string) error { return nil },
 	})
 	if err != nil {
@@ -47,6 +60,11 @@ func startRelay(ctx context.Context) (url, key string, stop func(), err error) {
 	server := httptest.NewServer(handler)
 	return server.URL, made.Reveal(), func() {
 		server.Close()
+		sessions.Close()
+		accounts.Close()
+		schedule.Close()
+		replays.Close()
+		holds.Close()
 		log.Close()
 		keys.Close()
 		channels.Close()

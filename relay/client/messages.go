@@ -14,10 +14,12 @@ import (
 // Accepted is the answer to a message: it is stored, and what becomes of it can be looked
 // up under MessageID.
 type Accepted struct {
-	Type      string   `json:"type" doc:"Always result."`
-	Message   string   `json:"message" doc:"A sentence for people."`
-	MessageID relay.ID `json:"messageID,omitempty" doc:"The message's id, also its webhook-id. Left out only for a duplicate whose first message is no longer stored."`
-	Duplicate bool     `json:"duplicate,omitempty" doc:"The idempotency key was used before; messageID is the first message's."`
+	Type      string    `json:"type" doc:"Always result."`
+	Message   string    `json:"message" doc:"A sentence for people."`
+	MessageID relay.ID  `json:"messageID,omitempty" doc:"The message's id, also its webhook-id. Left out only for a duplicate whose first message is no longer stored."`
+	TicketID  int64     `json:"ticketID,omitempty" doc:"With live chat: the session's ticket, once the helpdesk has named it."`
+	SendAt    time.Time `json:"sendAt,omitzero" doc:"With sendAt in the future: when the message will be sent."`
+	Duplicate bool      `json:"duplicate,omitempty" doc:"The idempotency key was used before; messageID is the first message's."`
 }
 
 // State is where a message stands.
@@ -90,6 +92,9 @@ type OutboundMessage struct {
 	FromAddress string
 	UserID      int64
 	Signature   string
+	// SendAt is when to send it, YYYY-MM-DD HH:MM:SS in the relay's zone for such times (UTC by
+	// default); empty for at once.
+	SendAt string
 	// IdempotencyKey makes sending again safe: 1 to 255 printable ASCII characters.
 	IdempotencyKey string
 }
@@ -118,6 +123,7 @@ func (c *Client) SendOutbound(ctx context.Context, m OutboundMessage) (Accepted,
 	body.text("fromAddress", m.FromAddress)
 	body.integer("userID", m.UserID)
 	body.text("signature", m.Signature)
+	body.text("sendAt", m.SendAt)
 	return c.accept(ctx, "/api/v2/message", body, m.IdempotencyKey)
 }
 
@@ -216,6 +222,13 @@ func (c *Client) AllDead(ctx context.Context, f DeadFilter) iter.Seq2[DeadLetter
 		page, err := c.Dead(ctx, f)
 		return page.Items, page.Next, err
 	})
+}
+
+// DeadLetter is one dead letter.
+func (c *Client) DeadLetter(ctx context.Context, id relay.ID) (DeadLetter, error) {
+	var d item[DeadLetter]
+	err := c.do(ctx, call{method: http.MethodGet, path: "/relay/v1/dead/" + url.PathEscape(string(id))}, &d)
+	return d.Item, err
 }
 
 // ReplayDead puts a dead letter back into the queue, under the same id.
