@@ -22,6 +22,8 @@ type line struct {
 	ContentType string `json:"contentType,omitempty"`
 	Problem     string `json:"problem,omitempty"` // why the request cannot be read
 	Body        string `json:"body,omitempty"`
+
+	call deskCall // with a Desk
 }
 
 // print writes the line; a failing writer is nothing that a sender should feel.

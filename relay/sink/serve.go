@@ -12,10 +12,14 @@ import (
 // Serve answers on the listener until the context ends, then lets answers under way finish,
 // cuts off those that hang, and returns nil.
 func (s *Sink) Serve(ctx context.Context, listener net.Listener) error {
+	return serve(ctx, listener, s)
+}
+
+func serve(ctx context.Context, listener net.Listener, handler http.Handler) error {
 	base, release := context.WithCancel(context.WithoutCancel(ctx))
 	defer release()
 	server := &http.Server{
-		Handler:           s,
+		Handler:           handler,
 		ReadHeaderTimeout: 10 * time.Second,
 		IdleTimeout:       2 * time.Minute,
 		BaseContext:       func(net.Listener) context.Context { return base },

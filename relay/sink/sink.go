@@ -44,6 +44,9 @@ type Sink struct {
 	outMu sync.Mutex
 	out   io.Writer
 	json  bool
+
+	// desk, when set, reads and answers requests as a helpdesk does.
+	desk *Desk
 }
 
 // New makes a Sink.
@@ -98,7 +101,11 @@ func (s *Sink) receive(w http.ResponseWriter, r *http.Request) {
 		s.hangUp(w, l, Close)
 		return
 	}
-	refusal := s.read(w, r, l)
+	read := s.read
+	if s.desk != nil {
+		read = s.desk.read
+	}
+	refusal := read(w, r, l)
 	if refusal != 0 {
 		s.answer(w, l, refusal, l.Problem)
 		return
@@ -106,6 +113,9 @@ func (s *Sink) receive(w http.ResponseWriter, r *http.Request) {
 	l.Sight, l.OutOfOrder = s.ledger.arrive(&l.received)
 	switch fault.Action {
 	case CloseAfter:
+		if s.desk != nil {
+			s.desk.take(l) // that is what makes it ambiguous
+		}
 		s.hangUp(w, l, CloseAfter)
 		return
 	case Hang:
@@ -121,8 +131,13 @@ func (s *Sink) receive(w http.ResponseWriter, r *http.Request) {
 	if fault.Action == Answer {
 		status = fault.Status
 	}
-	if status/100 == 2 && s.ledger.accept(&l.received) {
-		l.OutOfOrder = true
+	if status/100 == 2 {
+		if s.ledger.accept(&l.received) {
+			l.OutOfOrder = true
+		}
+		if s.desk != nil {
+			s.desk.take(l)
+		}
 	}
 	fault.header(w.Header())
 	s.answer(w, l, status, "")
@@ -198,6 +213,10 @@ func (s *Sink) answer(w http.ResponseWriter, l *line, status int, problem string
 	w.WriteHeader(status)
 	if status == http.StatusNoContent || status == http.StatusNotModified {
 		return // these have no body (RFC 9110 sections 15.3.5 and 15.4.5)
+	}
+	if s.desk != nil {
+		s.desk.envelope(w, l, status, problem)
+		return
 	}
 	// A sender that has gone does not read its answer; nobody else can be told.
 	_ = json.NewEncoder(w).Encode(struct {
