@@ -116,7 +116,8 @@ type NATS struct {
 type Queue struct {
 	// Shards is the number of message logs that destinations are spread over, and the most
 	// relays that can share the work. It cannot be changed once the logs exist. The default
-	// is 4, and 16 with nats.urls.
+	// is 16 with nats.urls, and 1 without: one process gains nothing from more, and one log
+	// is flushed to disk once for all.
 	Shards int `yaml:"shards" min:"1" max:"256"`
 
 	// MaxBytes is the most that the message logs may hold together. When they are full,
@@ -146,6 +147,10 @@ type Intake struct {
 	// AttachmentLimit is the largest attachment (413 above it). Attachments go to the store
 	// as they come in and are never whole in memory.
 	AttachmentLimit Bytes `yaml:"attachment_limit" min:"1KiB" max:"1GiB"`
+
+	// SendAtZone is the time zone that the field sendAt is read in, as it names none. It is an
+	// IANA name such as Europe/Amsterdam.
+	SendAtZone string `yaml:"send_at_zone" form:"zone"`
 
 	// ReadHeaderTimeout is how long a client may take to send a request's headers.
 	ReadHeaderTimeout relay.Duration `yaml:"read_header_timeout" min:"100ms" max:"5m"`
@@ -287,13 +292,14 @@ func Default() Config {
 		Log:             Log{Level: "info", Format: LogAuto},
 		NATS:            NATS{Replicas: 1},
 		Queue: Queue{
-			Shards:            4,
+			Shards:            1,
 			History:           relay.Duration(168 * time.Hour),
 			IdempotencyWindow: relay.Duration(time.Hour),
 		},
 		Intake: Intake{
 			BodyLimit:         1 << 20,
 			AttachmentLimit:   25 << 20,
+			SendAtZone:        "UTC",
 			ReadHeaderTimeout: relay.Duration(10 * time.Second),
 			ReadTimeout:       relay.Duration(time.Minute),
 			IdleTimeout:       relay.Duration(2 * time.Minute),

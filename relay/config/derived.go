@@ -3,6 +3,7 @@ package config
 import (
 	"net"
 	"strings"
+	"time"
 
 	"omnirelay/relay"
 )
@@ -21,6 +22,15 @@ func (c Config) HelpdeskPolicy() relay.Policy {
 	p := c.Delivery.Policy()
 	p.Concurrency, p.Timeout, p.RateLimit = c.Helpdesk.Concurrency, c.Helpdesk.Timeout, c.Helpdesk.RateLimit
 	return p
+}
+
+// Zone is the time zone of sendAt.
+func (i Intake) Zone() *time.Location {
+	zone, err := time.LoadLocation(i.SendAtZone)
+	if err != nil {
+		return time.UTC // Load lets no such name pass
+	}
+	return zone
 }
 
 // BaseURL is how others reach the relay, without a slash at the end. Where PublicURL is not

@@ -8,10 +8,13 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"time"
+	_ "time/tzdata" // a minimal image has no time zones of its own
 )
 
 // checkForm checks a text against the form that its tag names: listen (host:port), path,
-// url (http or https), base_url (the same without a query) or nats (a server's URL).
+// url (http or https), base_url (the same without a query), nats (a server's URL) or zone (an
+// IANA time zone).
 //
 // URLs are never quoted in an error: people put passwords and tokens into them.
 func checkForm(form, text string) error {
@@ -21,6 +24,11 @@ func checkForm(form, text string) error {
 	case "path":
 		if text == "" || strings.ContainsRune(text, 0) {
 			return errors.New("must be a path")
+		}
+	case "zone":
+		// "" and Local are the machine's zone, which the next machine may not have.
+		if _, err := time.LoadLocation(text); err != nil || text == "" || text == "Local" {
+			return fmt.Errorf("%q is not a time zone such as UTC or Europe/Amsterdam", clip(text))
 		}
 	case "url", "base_url":
 		u, err := parseURL(text, "http", "https")

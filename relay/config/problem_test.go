@@ -57,6 +57,8 @@ func TestProblemsInAFile(t *testing.T) {
 		"listen without port":     {"listen: localhost", []string{`1:9: listen: "localhost" is not host:port, such as 127.0.0.1:8080 or :8080`}},
 		"listen on port too high": {"listen: ':65536'", []string{`1:9: listen: "65536" is not a port from 0 to 65535`}},
 		"listen on a named port":  {"listen: ':http'", []string{`1:9: listen: "http" is not a port from 0 to 65535`}},
+		"zone":                    {"intake: {send_at_zone: Europe/Nowhere}", []string{`intake.send_at_zone: "Europe/Nowhere" is not a time zone such as UTC or Europe/Amsterdam`}},
+		"zone of the machine":     {"intake: {send_at_zone: Local}", []string{`intake.send_at_zone: "Local" is not a time zone`}},
 		"empty path":              {"data_dir: ''", []string{"data_dir: must be a path"}},
 		"list expected":           {"egress: {allow: 10.0.0.0/8}", []string{"1:17: egress.allow: must be a list: [a, b], or one item a line, each after a hyphen"}},
 		"list of numbers":         {"egress: {allow: [10]}", []string{"egress.allow: must be a list of texts"}},

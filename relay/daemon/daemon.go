@@ -74,7 +74,7 @@ func (d *Daemon) setup(ctx context.Context) error {
 	}
 
 	// The store.
-	if d.conn, err = connect(c, log); err != nil {
+	if d.conn, err = connect(ctx, c, log); err != nil {
 		return err
 	}
 	d.undo.add("the store's connection", plainly(d.conn.Close))
@@ -83,7 +83,8 @@ func (d *Daemon) setup(ctx context.Context) error {
 	d.log, err = queue.Open(ctx, js, queue.Options{
 		Shards:            c.Queue.Shards,
 		Replicas:          replicas,
-		GroupCommit:       d.conn.Embedded() && c.Sync == config.SyncAlways,
+		AsyncAttempts:     d.conn.Embedded(),
+		Flush:             d.flush,
 		MaxBytes:          int64(c.Queue.MaxBytes),
 		History:           time.Duration(c.Queue.History),
 		IdempotencyWindow: time.Duration(c.Queue.IdempotencyWindow),
@@ -106,12 +107,12 @@ func (d *Daemon) setup(ctx context.Context) error {
 
 	// The registries.
 	defaults := c.Delivery.Policy()
-	channels, err := endpoints.Open(ctx, js, endpoints.Options{Replicas: replicas, Defaults: &defaults, Log: log})
+	channels, err := endpoints.Open(ctx, js, endpoints.Options{Replicas: replicas, Defaults: &defaults, Flush: d.flush, Log: log})
 	if err != nil {
 		return err
 	}
 	d.undo.add("the channel registry", quietly(channels.Close))
-	keys, err := auth.Open(ctx, js, auth.Options{Replicas: replicas, Log: log})
+	keys, err := auth.Open(ctx, js, auth.Options{Replicas: replicas, Flush: d.flush, Log: log})
 	if err != nil {
 		return err
 	}
@@ -120,22 +121,31 @@ func (d *Daemon) setup(ctx context.Context) error {
 		return err
 	}
 
+	live, err := d.openLiveChat(ctx)
+	if err != nil {
+		return err
+	}
+
 	// HTTP out.
 	guard := egress.New(c.Egress.Allow)
 	transport := guard.Transport()
 	d.undo.add("kept connections", quietly(transport.CloseIdleConnections))
-	targets, err := newDestinations(c, channels)
+	targets, err := newDestinations(c, channels, live)
 	if err != nil {
 		return err
 	}
 	reg := prometheus.NewRegistry()
 	reg.MustRegister(collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
 	d.dispatcher = dispatch.New(dispatch.Options{
-		Log:     d.log,
-		Sender:  deliver.New(deliver.Options{Transport: transport, Resolver: targets, Version: d.o.Version}),
-		Catalog: targets,
-		Holds:   holds,
-		Replays: replays,
+		Log: d.log,
+		Sender: &learning{
+			Sender:   deliver.New(deliver.Options{Transport: transport, Resolver: targets, Version: d.o.Version}),
+			sessions: live.sessions, log: log,
+		},
+		Catalog:  targets,
+		Holds:    holds,
+		Replays:  replays,
+		Observer: &statusTeller{channels: channels, log: d.log, window: time.Duration(c.Queue.IdempotencyWindow)},
 		Bounds: dispatch.Bounds{
 			QueueMessages: c.Delivery.QueueMessages,
 			QueueBytes:    int64(c.Delivery.QueueBytes),
@@ -149,18 +159,29 @@ func (d *Daemon) setup(ctx context.Context) error {
 	d.undo.add("deliveries", plainly(d.dispatcher.Close))
 	d.undo.add("following the channels", quietly(channels.Subscribe(func(id int64) {
 		d.dispatcher.Refresh(relay.ChannelDestination(id))
+		d.dispatcher.Refresh(relay.StatusDestination(id))
 	})))
 
 	// HTTP in.
 	handler, err := api.New(api.Options{
-		Channels:  channels,
-		Keys:      keys,
-		Queue:     d.log,
-		CheckURL:  guard.CheckURL,
-		PublicURL: c.BaseURL(d.public.Addr()),
-		Version:   d.o.Version,
-		BodyLimit: int64(c.Intake.BodyLimit),
-		Log:       log,
+		Channels:        channels,
+		Keys:            keys,
+		Queue:           d.log,
+		Holds:           holds,
+		Replays:         replays,
+		Files:           live.files,
+		Schedule:        live.schedule,
+		Accounts:        live.accounts,
+		Sessions:        live.sessions,
+		Links:           live.links,
+		Queries:         queries(c.Helpdesk, transport),
+		CheckURL:        guard.CheckURL,
+		PublicURL:       c.BaseURL(d.public.Addr()),
+		Version:         d.o.Version,
+		BodyLimit:       int64(c.Intake.BodyLimit),
+		AttachmentLimit: int64(c.Intake.AttachmentLimit),
+		SendAtZone:      c.Intake.Zone(),
+		Log:             log,
 	})
 	if err != nil {
 		return err
@@ -171,6 +192,7 @@ func (d *Daemon) setup(ctx context.Context) error {
 		ReadTimeout:       time.Duration(c.Intake.ReadTimeout),
 		IdleTimeout:       time.Duration(c.Intake.IdleTimeout),
 	}
+	d.api.RegisterOnShutdown(handler.Close) // ends streams, which a shutdown would wait for
 	d.adminAPI = &http.Server{
 		Handler:           adminHandler(reg, d.conn.Healthy, d.readiness),
 		ReadHeaderTimeout: time.Duration(c.Intake.ReadHeaderTimeout),
@@ -192,16 +214,34 @@ func (d *Daemon) listen(ctx context.Context, setting, address string) (net.Liste
 	return l, nil
 }
 
-func connect(c config.Config, log zerolog.Logger) (*natsd.Conn, error) {
+// flush makes a stream of the embedded store survive a power cut before anybody relies on
+// what it acknowledged: with sync always. The attempt log is not among these; its last
+// moments may be repeated.
+func (d *Daemon) flush(stream string) func() error {
+	if !d.conn.Embedded() || d.o.Config.Sync != config.SyncAlways {
+		return nil
+	}
+	return d.conn.Flusher(stream).Flush
+}
+
+// syncInterval is how often the embedded store fsyncs by itself what was not flushed.
+func syncInterval(sync string) time.Duration {
+	if sync == config.SyncAlways {
+		return 50 * time.Millisecond
+	}
+	return time.Second
+}
+
+func connect(ctx context.Context, c config.Config, log zerolog.Logger) (*natsd.Conn, error) {
 	if len(c.NATS.URLs) == 0 {
 		return natsd.Embedded(natsd.EmbeddedOptions{
-			Dir:        c.DataDir,
-			SyncAlways: c.Sync == config.SyncAlways,
-			MaxStore:   int64(c.Queue.MaxStore),
-			Log:        log,
+			Dir:          c.DataDir,
+			SyncInterval: syncInterval(c.Sync),
+			MaxStore:     int64(c.Queue.MaxStore),
+			Log:          log,
 		})
 	}
-	return natsd.External(natsd.ExternalOptions{
+	return natsd.External(ctx, natsd.ExternalOptions{
 		URLs: c.NATS.URLs, Creds: c.NATS.Creds, User: c.NATS.User,
 		Password: c.NATS.Password.Reveal(), Token: c.NATS.Token.Reveal(),
 		CAFile: c.NATS.CAFile, CertFile: c.NATS.CertFile, KeyFile: c.NATS.KeyFile,
@@ -210,13 +250,11 @@ func connect(c config.Config, log zerolog.Logger) (*natsd.Conn, error) {
 }
 
 // Start begins to serve: the admin listener first, so that readiness can be watched, then
-// the shards are recovered, then the API answers.
+// the shards are recovered, or shared with other relays, then the API answers.
 func (d *Daemon) Start(ctx context.Context) error {
 	d.serve("the admin listener", d.adminAPI, d.admin)
-	for shard := range d.log.Shards() {
-		if err := d.dispatcher.Acquire(ctx, shard); err != nil {
-			return err
-		}
+	if err := d.own(ctx); err != nil {
+		return err
 	}
 	d.serve("the API", d.api, d.public)
 	d.ready.Store(true)
