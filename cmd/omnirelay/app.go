@@ -46,6 +46,9 @@ func (a *app) run(ctx context.Context, args []string) int {
 		fmt.Fprintf(a.err, "See %q.\n", cmd.CommandPath()+" --help")
 		return exitMisuse
 	}
+	if hint := advice(err); hint != "" {
+		fmt.Fprintln(a.err, hint)
+	}
 	return exitFailed
 }
 
@@ -126,6 +129,38 @@ func group(use, short string, commands ...*cobra.Command) *cobra.Command {
 	}
 	g.AddCommand(commands...)
 	return g
+}
+
+// printDone says that a command without a result is done; programs get an object.
+func (a *app) printDone(text string, args ...any) error {
+	message := fmt.Sprintf(text, args...)
+	if a.output == formatJSON {
+		return a.printJSON(struct {
+			OK      bool   `json:"ok"`
+			Message string `json:"message"`
+		}{true, message})
+	}
+	return a.printf("%s\n", message)
+}
+
+// exactly is the Args of a command that takes one argument, which it calls name.
+func exactly(name string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) != 1 {
+			return misuse("%s takes one argument, the %s, but got %d", cmd.CommandPath(), name, len(args))
+		}
+		return nil
+	}
+}
+
+// atMostOne is the Args of a command that takes one argument, which it calls name, or none.
+func atMostOne(name string) cobra.PositionalArgs {
+	return func(cmd *cobra.Command, args []string) error {
+		if len(args) > 1 {
+			return misuse("%s takes one argument, the %s, or none, but got %d", cmd.CommandPath(), name, len(args))
+		}
+		return nil
+	}
 }
 
 // noArguments is the Args of a command that takes flags only.

@@ -33,22 +33,28 @@ func floors() map[string]int {
 		"queue":          1,
 		"endpoints":      1,
 		"relay/auth":     1,
+		"relay/chat":     1,
+		"relay/download": 1,
 		"relay/helpdesk": 1,
 		"relay/client":   1,
-		"relay/sink":     1,
 
+		"relay/crash":    2,
 		"relay/dispatch": 2,
 		"relay/deliver":  2,
+		"relay/sink":     2,
 		"relay/api":      2,
 
 		"relay/config": 3,
 
 		"relay/daemon": 4,
 
-		"cmd/omnirelay": 5,
+		"relay/bench": 5,
+
+		"cmd/omnirelay": 6,
 
 		// What ships the program, seen from outside: tests only.
-		"deploy": 6,
+		"deploy":    7,
+		"relay/e2e": 7,
 	}
 }
 

@@ -8,7 +8,18 @@ import (
 func (a *app) commands() []*cobra.Command {
 	return []*cobra.Command{
 		a.serveCommand(),
+		a.channelCommand(),
+		a.accountCommand(),
+		a.messageCommand(),
+		a.scheduledCommand(),
+		a.deadCommand(),
+		a.holdCommand(),
+		a.resumeCommand(),
+		a.replayCommand(),
+		a.tailCommand(),
+		a.keyCommand(),
 		a.sinkCommand(),
+		a.benchCommand(),
 		a.configCommand(),
 		a.signatureCommand(),
 		a.healthCommand(),

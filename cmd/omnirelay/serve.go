@@ -3,7 +3,6 @@ package main
 import (
 	"fmt"
 	"io"
-	"os"
 	"path/filepath"
 	"time"
 
@@ -46,10 +45,8 @@ func newLog(c config.Log, w io.Writer) zerolog.Logger {
 	format := c.Format
 	if format == config.LogAuto {
 		format = config.LogJSON
-		if f, ok := w.(*os.File); ok {
-			if info, err := f.Stat(); err == nil && info.Mode()&os.ModeCharDevice != 0 {
-				format = config.LogConsole
-			}
+		if isTerminal(w) {
+			format = config.LogConsole
 		}
 	}
 	if format == config.LogConsole {
