@@ -64,12 +64,19 @@ func buildImage(t *testing.T, p *testcontainers.DockerProvider) string {
 	out, err := build.CombinedOutput()
 	require.NoError(t, err, "%s", out)
 
+	return imageFrom(t, p, dir, "deploy/Dockerfile")
+}
+
+// imageFrom builds an image from a directory and returns its name. The image goes with the
+// test.
+func imageFrom(t *testing.T, p *testcontainers.DockerProvider, dir, dockerfile string) string {
+	t.Helper()
 	name := "omnirelay-test:" + uuid.NewString()
 	var said bytes.Buffer
-	_, err = p.BuildImage(t.Context(), &testcontainers.ContainerRequest{
+	_, err := p.BuildImage(t.Context(), &testcontainers.ContainerRequest{
 		FromDockerfile: testcontainers.FromDockerfile{
 			Context:        dir,
-			Dockerfile:     "deploy/Dockerfile",
+			Dockerfile:     dockerfile,
 			Repo:           strings.Split(name, ":")[0],
 			Tag:            strings.Split(name, ":")[1],
 			BuildLogWriter: &said,
@@ -84,9 +91,9 @@ func buildImage(t *testing.T, p *testcontainers.DockerProvider) string {
 }
 
 // newNetwork makes a network and returns its name and its subnet.
-func newNetwork(t *testing.T, p *testcontainers.DockerProvider) (name, subnet string) {
+func newNetwork(t *testing.T, p *testcontainers.DockerProvider, how ...network.NetworkCustomizer) (name, subnet string) {
 	t.Helper()
-	n, err := network.New(t.Context())
+	n, err := network.New(t.Context(), how...)
 	require.NoError(t, err)
 	t.Cleanup(func() { require.NoError(t, n.Remove(cleaning(t))) })
 	found, err := p.Client().NetworkInspect(t.Context(), n.ID, client.NetworkInspectOptions{})

@@ -30,7 +30,7 @@ func TestImage(t *testing.T) {
 		t.Skip("builds an image and runs containers: left out by -short")
 	}
 	p := engine(t)
-	file := readCompose(t)
+	file := readCompose(t, "compose.yaml")
 	image := buildImage(t, p)
 	net, subnet := newNetwork(t, p)
 	volume := newVolume(t, p)

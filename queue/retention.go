@@ -38,6 +38,7 @@ type Retention struct {
 	sweep      []relay.Destination
 	swept      time.Time // when sweep was filled last
 	limit      relay.Position
+	looked     relay.Position // the end of the message log when its size was looked at last
 }
 
 const (
@@ -48,9 +49,9 @@ const (
 	// tightStep is the part of a message log that one round gives up while the disk is low.
 	tightStep = 0.10
 
-	ageEvery      = time.Minute
-	attemptsEvery = 10 * time.Minute
-	sweepEvery    = 10 * time.Minute
+	// The age limit moves on in steps of a hundredth of the history, at least a minute.
+	ageSteps   = 100
+	sweepEvery = 10 * time.Minute
 	// sweepMost and sweepPause pace the purges by destination: each takes about 0.1 s in a
 	// log of a million messages, and nothing can be appended meanwhile.
 	sweepMost  = 5
@@ -60,13 +61,26 @@ const (
 // Retention makes the Retention of one shard.
 func (l *Log) Retention(shard int) *Retention { return &Retention{log: l, shard: shard} }
 
-// Due reports whether Run has anything to do now. It costs one look at the log.
-func (r *Retention) Due(ctx context.Context) (bool, error) {
-	if time.Since(r.byAge) >= ageEvery || len(r.sweep) > 0 {
+// Due reports whether Run has anything to do now. last is the shard's last message that is
+// known of: without a new one the log's size need not be looked at.
+func (r *Retention) Due(ctx context.Context, last relay.Position) (bool, error) {
+	if r.aged() || len(r.sweep) > 0 || r.log.tight.Load() {
 		return true, nil
 	}
+	if last == r.looked && !r.pressing {
+		return false, nil
+	}
 	u, err := r.usage(ctx)
-	return r.press(u), err
+	if err != nil {
+		return false, err
+	}
+	r.looked = last
+	return r.press(u), nil
+}
+
+// aged reports whether the age limit is to be looked at again.
+func (r *Retention) aged() bool {
+	return time.Since(r.byAge) >= max(time.Minute, r.log.o.History/ageSteps)
 }
 
 // Run purges what is over the age limit, or more while the log is too full. s must be covered
@@ -123,7 +137,7 @@ func (r *Retention) press(u usage) bool {
 
 // aim sets the position below which settled messages go.
 func (r *Retention) aim(ctx context.Context, u usage) error {
-	if time.Since(r.byAge) >= ageEvery {
+	if r.aged() {
 		limit, err := firstSince(ctx, r.log.messages[r.shard], time.Now().Add(-r.log.o.History))
 		if err != nil {
 			return fmt.Errorf("looking for the end of shard %d's history: %w", r.shard, err)
@@ -193,14 +207,14 @@ func (r *Retention) sweepSome(ctx context.Context, limit relay.Position, s Settl
 // purgeAttempts removes the shard's attempts that have reached their age and that the saved
 // snapshot covers.
 func (r *Retention) purgeAttempts(ctx context.Context, covered uint64) error {
-	if time.Since(r.byAttempts) < attemptsEvery {
+	if r.byAttempts == r.byAge {
 		return nil
 	}
 	below, err := firstSince(ctx, r.log.attempts, time.Now().Add(-r.log.o.History))
 	if err != nil {
 		return fmt.Errorf("looking for the end of the attempts' history: %w", err)
 	}
-	r.byAttempts = time.Now()
+	r.byAttempts = r.byAge
 	if below = min(below, covered+1); below <= max(r.attempts, 1) {
 		return nil
 	}

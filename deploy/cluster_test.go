@@ -1,0 +1,264 @@
+package deploy_test
+
+import (
+	"fmt"
+	"net/netip"
+	"os"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/stretchr/testify/require"
+
+	"omnirelay/relay"
+	"omnirelay/relay/client"
+)
+
+const (
+	// takeOver is within what time others deliver what a relay that died would have.
+	takeOver = 10 * time.Second
+	// electing is within what time a cluster that lost a server works again: a follower waits
+	// 4 to 9 s before it stands for election (nats-server, server/raft.go), and an election
+	// without a majority is held again.
+	electing = 30 * time.Second
+	// justBefore is how long before an incident a message may have been delivered and be
+	// delivered again after it: its attempt was not recorded yet.
+	justBefore = 2 * time.Second
+)
+
+// TestCluster runs three relays on three NATS servers under load and takes one after the
+// other from them: a relay by kill -9, by a graceful stop, by cutting it off from the store,
+// a server by kill -9 and by cutting it off. OMNIRELAY_TEST_ROUNDS is how often.
+func TestCluster(t *testing.T) {
+	if testing.Short() {
+		t.Skip("runs a cluster in containers for minutes: left out by -short")
+	}
+	p := engine(t)
+	rounds := 1
+	if text, set := os.LookupEnv("OMNIRELAY_TEST_ROUNDS"); set {
+		var err error
+		rounds, err = strconv.Atoi(text)
+		require.NoError(t, err, "OMNIRELAY_TEST_ROUNDS")
+	}
+	c := openCluster(t, p)
+	f := &fire{cluster: c, t: t, receiver: openReceiver(t, c.gate)}
+	channels := createChannels(t, c.relays[0].api.Load(), f.receiver.url)
+	f.load = startLoad(t, channels, c.apis)
+	f.channels = len(channels)
+	f.balanced()
+
+	for round := range rounds {
+		var victim, server *node
+		relays := slices.Clone(c.relays)
+		slices.Reverse(relays[:1+round%len(relays)]) // another one each time
+		if devRelays() == 1 {
+			goto servers
+		}
+		victim = relays[0]
+		f.incident("kill -9 of "+victim.name, takeOver, victim.kill, victim.revive)
+
+		victim = relays[1]
+		f.graceful("stop of "+victim.name, victim)
+
+		victim = relays[2]
+		f.incident("cut off of "+victim.name, takeOver, victim.cut, victim.join)
+
+	servers:
+		server = c.leader("RELAY_ATTEMPT")
+		f.incident("kill -9 of "+server.name+", which led the attempt log", electing, server.kill, server.revive)
+
+		server = c.leader("")
+		f.incident("cut off of "+server.name+", which led the cluster", electing, server.cut, server.join)
+	}
+	f.load.end()
+	f.settle()
+}
+
+// fire is the test under way.
+type fire struct {
+	*cluster
+	t        *testing.T
+	receiver *receiver
+	load     *load
+	channels int
+
+	incidents []incident
+}
+
+// incident is a time in which repeats are to be expected.
+type incident struct{ from, until time.Time }
+
+// steady waits until every channel has delivered a message that was accepted after now, by
+// whichever relay.
+func (f *fire) steady(within time.Duration) {
+	f.t.Helper()
+	began := time.Now()
+	eventually(f.t, within+10*time.Second, func() error {
+		accepted := f.load.acceptedIDs()
+		fresh := map[int64]bool{}
+		for _, a := range f.receiver.since(began) {
+			// A message can arrive before its sender has the answer.
+			if at, known := accepted[a.id]; known && at.After(began) {
+				fresh[a.channel] = true
+			}
+		}
+		if silent := f.channels - len(fresh); silent > 0 {
+			return fmt.Errorf("%d of %d channels deliver nothing new; relays and their channels now: %v", silent, f.channels, f.owners())
+		}
+		return nil
+	})
+	f.well()
+}
+
+// balanced waits until every relay has its share again.
+func (f *fire) balanced() {
+	f.t.Helper()
+	f.steady(electing)
+	eventually(f.t, electing, func() error {
+		if owners := f.owners(); len(owners) < len(f.relays) {
+			return fmt.Errorf("not every relay delivers: %v", owners)
+		}
+		return nil
+	})
+}
+
+// well checks what must hold at any time.
+func (f *fire) well() {
+	f.t.Helper()
+	require.Empty(f.t, f.load.wrong(), "an answer that no sender should see")
+	require.Empty(f.t, f.receiver.outOfOrder())
+}
+
+// incident has something happen, waits until everything is delivered again without what was
+// lost, and brings it back.
+func (f *fire) incident(name string, within time.Duration, strike, mend func()) {
+	f.t.Helper()
+	owners := f.owners()
+	at := time.Now()
+	strike()
+	f.steady(within)
+	without := time.Now()
+	quiet := silence(f.receiver.since(at.Add(-time.Second)), at)
+	mend()
+	f.balanced()
+	f.incidents = append(f.incidents, incident{at.Add(-justBefore), time.Now()})
+	f.report(fmt.Sprint(name, ", ", owners), at, quiet, silence(f.receiver.since(without), without))
+	require.LessOrEqual(f.t, quiet, within, "the longest time that a channel waited for others to take over")
+}
+
+// graceful stops a relay and starts it again: nothing may be repeated.
+func (f *fire) graceful(name string, victim *node) {
+	f.t.Helper()
+	owners := f.owners()
+	at := time.Now()
+	victim.stop()
+	f.steady(takeOver)
+	without := time.Now()
+	quiet := silence(f.receiver.since(at.Add(-time.Second)), at)
+	victim.revive()
+	f.balanced()
+	f.report(fmt.Sprint(name, ", ", owners), at, quiet, silence(f.receiver.since(without), without))
+	for _, a := range f.receiver.since(at) {
+		require.True(f.t, a.again.IsZero() || a.again.Before(at), "%s was delivered %s into the hand-over and again %s later", a.id, a.again.Sub(at), a.at.Sub(a.again))
+	}
+	require.LessOrEqual(f.t, quiet, takeOver)
+}
+
+// owners says how many channels each relay delivers to at present.
+func (f *fire) owners() map[string]int {
+	names := map[netip.Addr]string{}
+	for _, r := range f.relays {
+		names[r.address()] = r.name
+	}
+	last := map[int64]netip.Addr{}
+	for _, a := range f.receiver.since(time.Now().Add(-time.Second)) {
+		last[a.channel] = a.from
+	}
+	count := map[string]int{}
+	for _, from := range last {
+		count[names[from]]++
+	}
+	return count
+}
+
+// report prints an incident's figures.
+func (f *fire) report(name string, at time.Time, lost, mended time.Duration) {
+	f.t.Helper()
+	codes, slowest, window := f.load.refusals(at)
+	repeats := 0
+	var oldest time.Duration
+	for _, a := range f.receiver.since(at) {
+		if !a.again.IsZero() {
+			repeats++
+			oldest = max(oldest, at.Sub(a.again))
+		}
+	}
+	f.t.Logf("%s: longest silence of a channel %.1f s, when it came back %.1f s; %d repeats, delivered first up to %.2f s before; refused %v over %.1f s, slowest refusal %.1f s; %.0f s in all",
+		name, lost.Seconds(), mended.Seconds(), repeats, oldest.Seconds(), codes, window.Seconds(), slowest.Seconds(), time.Since(at).Seconds())
+	require.Less(f.t, slowest, 12*time.Second, "no sender waits long for a refusal")
+}
+
+// settle waits for the end of the work and checks every message.
+func (f *fire) settle() {
+	accepted := f.load.acceptedIDs()
+	eventually(f.t, time.Minute, func() error {
+		if missing := f.receiver.missing(accepted); len(missing) > 0 {
+			return fmt.Errorf("%d of %d accepted messages are not delivered, such as %s", len(missing), len(accepted), missing[0])
+		}
+		return nil
+	})
+	f.well()
+
+	stats := f.receiver.sink.Stats()
+	var text strings.Builder
+	_, err := stats.WriteTo(&text)
+	require.NoError(f.t, err)
+	f.t.Logf("%d accepted; the receiver's own count:\n%s", len(accepted), &text)
+	require.Zero(f.t, stats.OutOfOrder)
+	require.Zero(f.t, stats.Unsigned+stats.BadSignature)
+
+	// A message may be stored although its sender never heard of it; it has to be the one
+	// that was sent again under the same key, which makes it one of those accepted.
+	require.Equal(f.t, len(accepted), stats.Messages, "delivered and never accepted")
+	for _, a := range f.receiver.since(time.Time{}) {
+		expected := a.again.IsZero() || slices.ContainsFunc(f.incidents, func(i incident) bool {
+			return a.again.After(i.from) && a.again.Before(i.until)
+		})
+		require.True(f.t, expected, "%s was repeated though nothing had happened", a.id)
+	}
+
+	// Any relay tells what became of any message.
+	var asked sync.WaitGroup
+	errs := make([]error, len(f.relays))
+	for i, r := range f.relays {
+		asked.Go(func() { errs[i] = f.statuses(r, accepted) })
+	}
+	asked.Wait()
+	for i, err := range errs {
+		require.NoError(f.t, err, "%s", f.relays[i].name)
+	}
+}
+
+// statuses asks one relay for all messages.
+func (f *fire) statuses(r *node, accepted map[relay.ID]time.Time) error {
+	missing := len(accepted)
+	for m, err := range r.api.Load().AllMessages(f.t.Context(), client.MessageFilter{Limit: 1000}) {
+		if err != nil {
+			return err
+		}
+		if _, known := accepted[m.ID]; !known {
+			return fmt.Errorf("message %s was never accepted", m.ID)
+		}
+		if m.State != client.StateDelivered {
+			return fmt.Errorf("message %s is %s", m.ID, m.State)
+		}
+		missing--
+	}
+	if missing != 0 {
+		return fmt.Errorf("%d of %d messages are not in the list", missing, len(accepted))
+	}
+	return nil
+}
