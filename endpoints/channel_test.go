@@ -5,7 +5,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"regexp"
 	"slices"
 	"strings"
 	"testing"
@@ -73,7 +72,7 @@ func TestDefaults(t *testing.T) {
 	require.Empty(t, c.Secrets(time.Now()))
 	require.False(t, c.CreatedAt.IsZero())
 	require.Equal(t, c.CreatedAt, c.UpdatedAt)
-	require.Regexp(t, regexp.MustCompile(`^[a-z0-9]{32,}$`), c.HookToken.Reveal())
+	require.Regexp(t, `^[a-z0-9]{32,}$`, c.HookToken.Reveal())
 	require.True(t, c.HookTokenMatches(c.HookToken.Reveal()))
 	require.False(t, c.HookTokenMatches(c.HookToken.Reveal()+"x"))
 	require.False(t, c.HookTokenMatches(""))
@@ -185,7 +184,7 @@ func TestRotation(t *testing.T) {
 		update("custom_channel_secret", "five", "custom_channel_secret_overlap", "0s")
 		signsWith("five")
 
-		for _, s := range strings.Fields("a b c d e f g") {
+		for s := range strings.FieldsSeq("a b c d e f g") {
 			update("custom_channel_secret", s)
 		}
 		signsWith("g", "f", "e", "d", "c")

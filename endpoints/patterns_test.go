@@ -114,12 +114,10 @@ func wanted(field, value string) string {
 // broken maps the fields that err complains about to the rules.
 func broken(err error) map[string]string {
 	m := make(map[string]string)
-	var one endpoints.FieldError
-	var all endpoints.Problems
-	if errors.As(err, &one) {
+	if one, ok := errors.AsType[endpoints.FieldError](err); ok {
 		m[one.Field] = one.Rule
 	}
-	if errors.As(err, &all) {
+	if all, ok := errors.AsType[endpoints.Problems](err); ok {
 		for _, e := range all {
 			m[e.Field] = e.Rule
 		}

@@ -38,7 +38,7 @@ func (r Record) Entry() (relay.Entry, error) {
 // each is called from one goroutine; while it blocks, reading pauses.
 func (l *Log) Follow(ctx context.Context, shard int, after relay.Position, each func(Record)) {
 	wait := backoff.NewExponentialBackOff(
-		backoff.WithInitialInterval(100*time.Millisecond), backoff.WithMaxInterval(2*time.Second), backoff.WithMaxElapsedTime(0))
+		backoff.WithInitialInterval(100*time.Millisecond), backoff.WithMaxInterval(time.Second), backoff.WithMaxElapsedTime(0))
 	for ctx.Err() == nil {
 		last, err := l.follow(ctx, shard, after, each)
 		if ctx.Err() != nil {

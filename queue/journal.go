@@ -26,7 +26,8 @@ type Journal struct {
 	wake    chan struct{}
 	idle    sync.Cond // pending is empty and nothing is under way
 	busy    bool
-	since   time.Time // what is under way was sent, while busy
+	left    int       // of what is under way, not acknowledged
+	since   time.Time // when the last acknowledgement came, or what is under way was sent
 	stop    context.CancelCauseFunc
 	ctx     context.Context
 	done    sync.WaitGroup
@@ -65,15 +66,23 @@ func (j *Journal) Backlog() int {
 	return len(j.pending)
 }
 
-// Stuck is for how long attempts have been under way without an acknowledgement; 0 when none
-// are.
+// Stuck is for how long attempts have been under way without a further acknowledgement; 0 when
+// none are. While it is not 0, there is at least one call of stored to come.
 func (j *Journal) Stuck() time.Duration {
 	j.mu.Lock()
 	defer j.mu.Unlock()
-	if !j.busy {
+	if j.left == 0 {
 		return 0
 	}
 	return time.Since(j.since)
+}
+
+func (j *Journal) acknowledged(seq uint64, a relay.Attempt) {
+	j.mu.Lock()
+	j.left--
+	j.since = time.Now()
+	j.mu.Unlock()
+	j.stored(seq, a)
 }
 
 // Flush waits until all that was handed over is stored, or ctx ends.
@@ -115,7 +124,7 @@ func (j *Journal) run() {
 		}
 		wait.Reset()
 		for len(group) > 0 {
-			n, err := j.log.appendAttempts(j.ctx, group, j.stored)
+			n, err := j.log.appendAttempts(j.ctx, group, j.acknowledged)
 			group = group[n:]
 			if err == nil {
 				continue
@@ -146,7 +155,7 @@ func (j *Journal) take() []relay.Attempt {
 	if j.busy = n > 0; !j.busy {
 		j.idle.Broadcast()
 	}
-	j.since = time.Now()
+	j.left, j.since = n, time.Now()
 	return group
 }
 

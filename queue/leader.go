@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"time"
 
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
@@ -27,10 +28,7 @@ func (l *Log) leaderMsg(ctx context.Context, stream string, r msgGetRequest) (*j
 	}
 	ctx, cancel := context.WithTimeout(ctx, ackTimeout)
 	defer cancel()
-	answer, err := l.js.Conn().RequestMsgWithContext(ctx, &nats.Msg{
-		Subject: jetstream.DefaultAPIPrefix + "STREAM.MSG.GET." + stream,
-		Data:    req,
-	})
+	answer, err := l.ask(ctx, &nats.Msg{Subject: jetstream.DefaultAPIPrefix + "STREAM.MSG.GET." + stream, Data: req})
 	if err != nil {
 		return nil, fmt.Errorf("asking the leader of %s: %w", stream, err)
 	}
@@ -52,6 +50,22 @@ func (l *Log) leaderMsg(ctx context.Context, stream string, r msgGetRequest) (*j
 		return nil, fmt.Errorf("asking the leader of %s: %w", stream, res.Error)
 	}
 	return &jetstream.RawStreamMsg{Subject: res.Message.Subject, Sequence: res.Message.Sequence, Data: res.Message.Data}, nil
+}
+
+// askAgain is how long a stream's leader may take to answer before it is asked once more: while
+// there is none, nobody answers.
+const askAgain = time.Second
+
+// ask requests until there is an answer or ctx ends.
+func (l *Log) ask(ctx context.Context, question *nats.Msg) (*nats.Msg, error) {
+	for {
+		asking, cancel := context.WithTimeout(ctx, askAgain)
+		answer, err := l.js.Conn().RequestMsgWithContext(asking, question)
+		cancel()
+		if err == nil || ctx.Err() != nil || !errors.Is(err, context.DeadlineExceeded) {
+			return answer, err
+		}
+	}
 }
 
 // lastAttempt is the sequence of the last record of the attempt log that a filter matches;

@@ -25,7 +25,7 @@ type reader struct {
 const (
 	// readerPatience is how long a cluster may take to place a reader, before it is asked
 	// anew: what is asked while there is no leader is never answered.
-	readerPatience = 5 * time.Second
+	readerPatience = 3 * time.Second
 	// readerBeat is how often a cluster's server says that a reader has nothing to read.
 	// Two beats missed and the server counts as gone.
 	readerBeat = time.Second

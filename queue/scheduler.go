@@ -149,12 +149,13 @@ func (l *Log) findScheduled(ctx context.Context, id relay.ID) (Status, error) {
 		return Status{}, fmt.Errorf("looking for scheduled message %s: %w", id, err)
 	}
 	defer func() { _ = keys.Stop() }() // it ends with its context at the latest
-	for key := range keys.Keys() {
-		m, _, err := waiting(ctx, kv, key)
-		if err != nil {
-			return Status{}, err
-		}
-		return Status{Entry: relay.Entry{Message: m.Message}, State: StateScheduled, NextAt: m.Message.DueAt}, nil
+	key, ok := <-keys.Keys()
+	if !ok {
+		return Status{}, ErrNotFound
 	}
-	return Status{}, ErrNotFound
+	m, _, err := waiting(ctx, kv, key)
+	if err != nil {
+		return Status{}, err
+	}
+	return Status{Entry: relay.Entry{Message: m.Message}, State: StateScheduled, NextAt: m.Message.DueAt}, nil
 }

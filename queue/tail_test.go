@@ -30,7 +30,7 @@ func TestTailSeesWhatIsStoredFromThenOn(t *testing.T) {
 	for range 3 * len(sent) {
 		e, err := tail.Next(t.Context())
 		require.NoError(t, err)
-		require.True(t, (e.Message == nil) != (e.Attempt == nil))
+		require.NotEqual(t, e.Message == nil, e.Attempt == nil)
 		if e.Message != nil {
 			messages[e.Message.ID] = e.Message.Position
 			continue

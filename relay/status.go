@@ -68,7 +68,7 @@ func AttemptStatus(m *Message, a *Attempt) (status Message, dedupeKey string) {
 	return status, statusKey(m.ID, a.Position, a.Number, state)
 }
 
-func statusOf(m *Message, at Position, state string, when time.Time, fields map[string]string) Message {
+func statusOf(m *Message, _ Position, state string, when time.Time, fields map[string]string) Message {
 	all := map[string]string{
 		StatusMessageID: string(m.ID),
 		StatusDirection: string(m.Direction),

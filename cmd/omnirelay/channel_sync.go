@@ -4,13 +4,13 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/http"
 	"strings"
 
 	"github.com/spf13/cobra"
 
 	"omnirelay/relay/client"
 	"omnirelay/relay/config"
+	"omnirelay/relay/egress"
 	"omnirelay/relay/helpdesk"
 )
 
@@ -51,7 +51,7 @@ func (f *syncFlags) helpdesk(a *app, direction string) (*helpdesk.Channels, erro
 	}
 	account := helpdesk.NewAccount(c.Helpdesk.BaseURL, c.Helpdesk.APIKey.Reveal())
 	account.KeyInQuery = c.Helpdesk.APIKeyIn == config.KeyInQuery
-	return helpdesk.NewChannels(account, http.DefaultTransport), nil
+	return helpdesk.NewChannels(account, egress.New(c.Egress.Allow).Transport()), nil
 }
 
 func (a *app) channelImportCommand(on *connection) *cobra.Command {

@@ -73,7 +73,7 @@ them, and POST /agent/reply (ticketID, message) answers one as an agent would.`,
 			if as != "webhook" {
 				return misuse("--as must be webhook or helpdesk")
 			}
-			listener, err := net.Listen("tcp", listen)
+			listener, err := (&net.ListenConfig{}).Listen(cmd.Context(), "tcp", listen)
 			if err != nil {
 				return fmt.Errorf("opening the receiver: %w", err)
 			}
@@ -98,7 +98,7 @@ them, and POST /agent/reply (ticketID, message) answers one as an agent would.`,
 
 // serveDesk is the command as a helpdesk.
 func (a *app) serveDesk(cmd *cobra.Command, listen string, o sink.DeskOptions) error {
-	listener, err := net.Listen("tcp", listen)
+	listener, err := (&net.ListenConfig{}).Listen(cmd.Context(), "tcp", listen)
 	if err != nil {
 		return fmt.Errorf("opening the helpdesk: %w", err)
 	}

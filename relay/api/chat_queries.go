@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"net/netip"
 	"slices"
@@ -43,9 +44,7 @@ func (a *API) question(r *request) (chat.Account, helpdesk.Values, error) {
 		err = r.useChannel(helpdesk.LiveChat)
 	}
 	fields := helpdesk.Values{}
-	for name, value := range r.values {
-		fields[name] = value
-	}
+	maps.Copy(fields, r.values)
 	if fields.Given("chatServer") {
 		fields["chatServer"] = a.hookBase(account)
 	}

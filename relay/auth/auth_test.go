@@ -268,7 +268,8 @@ func TestInstancesEnsuringAtOnceMakeOneKey(t *testing.T) {
 			errs <- err
 		}()
 	}
-	require.Equal(t, <-keys, <-keys)
+	one, other := <-keys, <-keys
+	require.Equal(t, one, other)
 	require.NoError(t, errors.Join(<-errs, <-errs))
 }
 

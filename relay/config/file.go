@@ -39,8 +39,7 @@ func readLimited(path string) ([]byte, error) {
 
 // reasonOf drops what a path error says of the path, which the problem names already.
 func reasonOf(err error) error {
-	var p *fs.PathError
-	if errors.As(err, &p) {
+	if p, ok := errors.AsType[*fs.PathError](err); ok {
 		return p.Err
 	}
 	return err

@@ -46,7 +46,7 @@ func (s *setting) set(text string) error {
 
 // setItems stores a list.
 func (s *setting) setItems(items []string) error {
-	if _, ok := s.value.Interface().([]netip.Prefix); ok {
+	if _, ok := reflect.TypeAssert[[]netip.Prefix](s.value); ok {
 		var prefixes []netip.Prefix
 		for _, item := range items {
 			p, err := parsePrefix(item)
@@ -69,7 +69,7 @@ func (s *setting) setItems(items []string) error {
 
 // parse reads text into a scalar.
 func parse(v reflect.Value, text string) error {
-	if u, ok := v.Addr().Interface().(encoding.TextUnmarshaler); ok {
+	if u, ok := reflect.TypeAssert[encoding.TextUnmarshaler](v.Addr()); ok {
 		return u.UnmarshalText([]byte(text))
 	}
 	switch v.Kind() {

@@ -71,7 +71,7 @@ type run struct {
 func Run(ctx context.Context, o Options) (Report, error) {
 	o = o.withDefaults()
 	began := time.Now()
-	receiver, err := newReceiver(o.Seed, o.Channels)
+	receiver, err := newReceiver(ctx, o.Seed, o.Channels)
 	if err != nil {
 		return Report{}, fmt.Errorf("opening the receiver: %w", err)
 	}

@@ -73,7 +73,7 @@ func (l *load) sender(ctx, give context.Context, n, senders int) error {
 	for number := 1; ; number++ {
 		for _, c := range mine {
 			if l.limiter.Wait(ctx) != nil {
-				return nil
+				return nil //nolint:nilerr // the load has ended as planned
 			}
 			if err := l.send(give, c, number); err != nil {
 				return err

@@ -42,7 +42,8 @@ const readyTimeout = 30 * time.Second
 
 // Start runs "omnirelay serve" and waits until it says that it is ready.
 func Start(ctx context.Context, o ProcessOptions) (*Process, error) {
-	cmd := exec.Command(o.Binary, "serve")
+	// The process is ended with signals of the harness's own choosing, not with a context.
+	cmd := exec.CommandContext(context.WithoutCancel(ctx), o.Binary, "serve")
 	cmd.Dir = o.Dir
 	cmd.Env = append([]string{
 		"OMNIRELAY_LISTEN=127.0.0.1:0",

@@ -1,6 +1,7 @@
 package crash
 
 import (
+	"context"
 	"encoding/json"
 	"io"
 	"math/rand/v2"
@@ -57,8 +58,8 @@ type arrival struct {
 	answered time.Time // when it was answered with a 2xx; zero when it was not
 }
 
-func newReceiver(seed uint64, channels int) (*receiver, error) {
-	l, err := net.Listen("tcp", "127.0.0.1:0")
+func newReceiver(ctx context.Context, seed uint64, channels int) (*receiver, error) {
+	l, err := (&net.ListenConfig{}).Listen(ctx, "tcp", "127.0.0.1:0")
 	if err != nil {
 		return nil, err
 	}
@@ -138,7 +139,7 @@ func (r *receiver) ServeHTTP(w http.ResponseWriter, req *http.Request) {
 		w.WriteHeader(http.StatusServiceUnavailable)
 		return
 	case cut:
-		panic(http.ErrAbortHandler) // closes the connection without an answer
+		panic(http.ErrAbortHandler) //nolint:forbidigo // net/http's own way: closes the connection without an answer
 	}
 	// Before the answer is written: once it is on its way, the relay may have it.
 	r.mu.Lock()

@@ -43,7 +43,7 @@ func (o *omnidesk) target(e *relay.Entry) (deliver.Target, error) {
 	url, header, err := o.account.Forward(&e.Message)
 	if err != nil {
 		// No later attempt could send it either, which only a renderer can say.
-		return deliver.Target{URL: o.account.BaseURL, Render: func(*relay.Entry) (deliver.Payload, error) {
+		return deliver.Target{URL: o.account.BaseURL, Render: func(*relay.Entry) (deliver.Payload, error) { //nolint:nilerr // the renderer reports it
 			return deliver.Payload{}, err
 		}}, nil
 	}

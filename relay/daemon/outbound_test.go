@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"net"
 	"net/http"
 	"net/url"
@@ -224,9 +225,7 @@ func visitor(kind, session string, fields map[string]string) relay.Message {
 			helpdesk.FieldRelayServer: "https://relay.example.com/hooks/chat/abc",
 		},
 	}
-	for name, value := range fields {
-		m.Fields[name] = value
-	}
+	maps.Copy(m.Fields, fields)
 	return m
 }
 

@@ -112,7 +112,7 @@ func (s *ship) sink() {
 	s.t.Cleanup(func() {
 		s.line.Mend()
 		s.stop()
-		<-s.stopped
+		_ = <-s.stopped
 		s.close()
 	})
 }

@@ -36,6 +36,7 @@ type destination struct {
 	window   int   // requests that may be in flight now; grows to policy.Concurrency
 	bodies   int   // messages whose body is in memory
 	bytes    int64 // of these bodies
+	reserved int64 // bytes that the read under way may bring
 	waiting  int   // positions in lanes without a body
 	wake     *alarm
 }
@@ -151,8 +152,12 @@ func (d *destination) fill() {
 	}
 	next := d.w.state.OpenAfter(d.name, d.cursor, n, nil)
 	d.loading = true
-	d.w.load(next, d.budget()-d.bytes, func(got []loaded) {
+	// Many destinations may read at once, as after a restart: what this one is about to hold
+	// counts from now on.
+	d.reserve(max(d.budget()-d.bytes, 0))
+	d.w.load(next, d.reserved, func(got []loaded) {
 		d.loading = false
+		d.reserve(0)
 		for _, g := range got {
 			if transient(g.err) {
 				d.looked = false
@@ -247,6 +252,11 @@ func (d *destination) leave(it *item) {
 	d.bodies--
 	d.count(-int64(it.entry.Size))
 	it.entry = nil
+}
+
+func (d *destination) reserve(bytes int64) {
+	d.w.o.memory.add(bytes - d.reserved)
+	d.reserved = bytes
 }
 
 func (d *destination) count(bytes int64) {

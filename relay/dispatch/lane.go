@@ -12,7 +12,6 @@ type lane struct {
 	conversation string
 	items        []item
 	state        laneState
-	due          time.Time   // of the head, while waiting
 	alarm        *alarm      // while waiting
 	fault        relay.Fault // of the head's last attempt
 	tried        time.Time   // when the head was last sent by this owner

@@ -50,6 +50,9 @@ const (
 	// journalPatience is for how long the attempt log may owe an acknowledgement before new
 	// attempts stop as well: it may be out of reach.
 	journalPatience = 250 * time.Millisecond
+	// lateRecords is how long an owner that has lost its shard goes on trying to record what
+	// it had done.
+	lateRecords = 5 * time.Second
 	// unreadMost bounds the records that wait in the mailbox.
 	unreadMost = 1024
 	// loadsMost is how many backlogs are read at the same time.
@@ -149,6 +152,14 @@ func (w *Owner) Run(ctx context.Context, grace time.Duration) error {
 		}
 	}
 	if errors.Is(context.Cause(w.work), ErrLeaseLost) {
+		// What was delivered stays delivered, whoever has the shard: each attempt that still
+		// gets into the log is one that is not repeated, above all when the store comes back
+		// and the shard with it.
+		ctx, cancel := context.WithTimeout(context.Background(), lateRecords)
+		defer cancel()
+		if err := w.journal.Flush(ctx); err != nil {
+			w.log.Warn().Err(err).Msg("what was delivered last may be delivered again")
+		}
 		return ErrLeaseLost
 	}
 	return w.finish()
@@ -169,6 +180,7 @@ func (w *Owner) finish() error {
 func (w *Owner) leave() {
 	for _, d := range w.dests {
 		d.count(-d.bytes)
+		d.reserve(0)
 		if d.breaker.open {
 			w.o.Metrics.breakerOpened(-1)
 		}
@@ -252,7 +264,14 @@ func (w *Owner) stored(seq uint64, a relay.Attempt) {
 
 func (w *Owner) record(a relay.Attempt) {
 	w.journal.Append(a)
-	w.clogged = w.clogged || w.journal.Backlog() > journalMost || w.journal.Stuck() > journalPatience
+	w.clogged = w.clogged || w.journal.Backlog() > journalMost
+}
+
+// behind reports whether nothing is to be started because the attempt log is behind. What it
+// still has to acknowledge lifts that.
+func (w *Owner) behind() bool {
+	w.clogged = w.clogged || w.journal.Stuck() > journalPatience
+	return w.clogged
 }
 
 func (w *Owner) snapshotNow() {

@@ -59,7 +59,7 @@ func (d *destination) pump() {
 }
 
 func (d *destination) mayStart(l *lane) bool {
-	if d.held || d.breaker.open || d.w.stopping || d.w.clogged || !d.w.valid() ||
+	if d.held || d.breaker.open || d.w.stopping || d.w.behind() || !d.w.valid() ||
 		d.inflight >= min(d.window, d.concurrency()) {
 		return false
 	}
@@ -95,7 +95,7 @@ func (d *destination) concurrency() int { return max(d.policy.Concurrency, 1) }
 // message that alone makes the endpoint fail thus cannot stand for the endpoint: the next
 // probe carries another conversation's.
 func (d *destination) probe() {
-	if d.held || d.w.stopping || d.w.clogged || !d.w.valid() || d.inflight > 0 {
+	if d.held || d.w.stopping || d.w.behind() || !d.w.valid() || d.inflight > 0 || d.loading {
 		return
 	}
 	if d.breaker.openUntil.After(time.Now()) {

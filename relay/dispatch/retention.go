@@ -24,7 +24,7 @@ func (w *Owner) retainLater(after time.Duration) {
 		}
 		last := w.state.messages
 		w.background(func() func() {
-			ctx, cancel := context.WithTimeout(w.work, 10*time.Second)
+			ctx, cancel := context.WithTimeout(w.chores, 10*time.Second)
 			defer cancel()
 			due, err := w.retention.Due(ctx, last)
 			return func() {

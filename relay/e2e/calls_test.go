@@ -5,6 +5,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"io"
+	"maps"
 	"mime/multipart"
 	"net/http"
 	"net/url"
@@ -73,9 +74,7 @@ func (c caller) call(method, path string, header http.Header, pairs ...string) m
 	if !strings.HasPrefix(path, "/hooks/") {
 		req.Header.Set("apiKey", c.r.key)
 	}
-	for name, values := range header {
-		req.Header[name] = values
-	}
+	maps.Copy(req.Header, header)
 	resp, err := http.DefaultClient.Do(req)
 	require.NoError(c.t, err)
 	data, err := io.ReadAll(resp.Body)

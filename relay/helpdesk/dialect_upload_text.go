@@ -161,13 +161,11 @@ func (v *formValue) Read(p []byte) (int, error) {
 			break
 		}
 		c, err := v.in.ReadByte()
-		if err == nil && c == '%' {
-			c, err = v.escape()
-		} else {
+		if err != nil || c != '%' {
 			v.done, v.end = true, '&'
 			break
 		}
-		if err != nil {
+		if c, err = v.escape(); err != nil {
 			v.broken, v.done = true, true
 			return n, io.ErrNoProgress
 		}

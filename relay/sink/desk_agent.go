@@ -147,7 +147,8 @@ func (d *Desk) Reply(ctx context.Context, ticketID int64, message string) (statu
 		return 0, fmt.Errorf("ticket %d does not exist, or the message is empty", ticketID)
 	}
 	form := url.Values{"message": {message}, "ticketID": {strconv.FormatInt(t.ID, 10)}}
-	to, channel := "", t.ChannelID
+	var to string
+	channel := t.ChannelID
 	if t.Session != "" {
 		to = t.Server
 		if !strings.Contains(to, "://") {

@@ -195,7 +195,7 @@ func TestTheDeskMisbehavesAndCounts(t *testing.T) {
 func TestAgentsAnswer(t *testing.T) {
 	t.Parallel()
 	var got []url.Values
-	customer := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) {
+	customer := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) {
 		_ = r.ParseForm()
 		r.Form.Set("path", r.URL.Path)
 		got = append(got, r.Form)

@@ -401,3 +401,21 @@ func BenchmarkSink(b *testing.B) {
 		}
 	}
 }
+
+func TestAConnectionThatIsNeverUsedDoesNotSpoilTheEnd(t *testing.T) {
+	t.Parallel()
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	require.NoError(t, err)
+	ctx, stop := context.WithCancel(t.Context())
+	ended := make(chan error)
+	go func() { ended <- sink.New(sink.Options{}).Serve(ctx, listener) }()
+	unused, err := net.Dial("tcp", listener.Addr().String())
+	require.NoError(t, err)
+	defer unused.Close()
+	// A second connection is answered, so the first has been accepted.
+	resp, err := http.Get("http://" + listener.Addr().String() + "/stats")
+	require.NoError(t, err)
+	require.NoError(t, resp.Body.Close())
+	stop()
+	require.NoError(t, <-ended)
+}
