@@ -37,7 +37,7 @@ func TestChannelsAreImportedAndPushed(t *testing.T) {
 	base := "http://" + d.Addr().String()
 	environ := []string{
 		"OMNIRELAY_API_KEY=a-bootstrap-key-of-the-test", "OMNIRELAY_API_URL=" + base,
-		"OMNIRELAY_HELPDESK_KIND=omnidesk", "OMNIRELAY_HELPDESK_BASE_URL=" + server.URL, "OMNIRELAY_HELPDESK_API_KEY=desk-key",
+		"OMNIRELAY_EGRESS_ALLOW=127.0.0.0/8", "OMNIRELAY_HELPDESK_KIND=omnidesk", "OMNIRELAY_HELPDESK_BASE_URL=" + server.URL, "OMNIRELAY_HELPDESK_API_KEY=desk-key",
 	}
 	steps := func(args ...string) []syncStep {
 		t.Helper()
