@@ -4,10 +4,10 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"sync"
-	"sync/atomic"
 	"testing"
 	"time"
 
@@ -70,12 +70,11 @@ func (l *load) end() {
 func (l *load) converse(ctx context.Context, m client.OutboundMessage) {
 	pace := time.NewTicker(loadPace)
 	defer pace.Stop()
-	var turn atomic.Int64
-	turn.Store(m.ChannelID)
+	turn := int(m.ChannelID)
 	for n := 1; ctx.Err() == nil; n++ {
 		m.Message = strconv.Itoa(n)
 		m.IdempotencyKey = m.ToAddress + "-" + m.Message
-		for !l.send(m, int(turn.Add(1))) {
+		for turn++; !l.send(m, turn); turn++ {
 			<-pace.C
 		}
 		<-pace.C
@@ -115,14 +114,12 @@ func (l *load) acceptedIDs() map[relay.ID]time.Time {
 	l.mu.Lock()
 	defer l.mu.Unlock()
 	ids := make(map[relay.ID]time.Time, len(l.accepted))
-	for id, at := range l.accepted {
-		ids[id] = at
-	}
+	maps.Copy(ids, l.accepted)
 	return ids
 }
 
-// refusals returns the requests that were refused from a moment on, by code, and the time
-// that the slowest of them took.
+// refusals counts the requests that were refused from a moment on, by the relay's word, and
+// says how long the slowest took and how long it was from the first word to the last.
 func (l *load) refusals(since time.Time) (codes map[string]int, slowest time.Duration, window time.Duration) {
 	l.mu.Lock()
 	defer l.mu.Unlock()

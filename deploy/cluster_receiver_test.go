@@ -129,7 +129,7 @@ func (r *receiver) since(at time.Time) []arrival {
 	return r.arrivals[i:len(r.arrivals):len(r.arrivals)]
 }
 
-// has reports which of the messages came.
+// missing reports which of the messages did not come.
 func (r *receiver) missing(ids map[relay.ID]time.Time) (missing []relay.ID) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
@@ -145,6 +145,30 @@ func (r *receiver) outOfOrder() []string {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	return r.disorder
+}
+
+// twoAtOnce reports relays that delivered to a channel when another one had already taken over:
+// a relay that is cut off has to stop before that, and a shard that moves twice takes longer.
+func (r *receiver) twoAtOnce() (found []string) {
+	const moving = 500 * time.Millisecond
+	r.mu.Lock()
+	defer r.mu.Unlock()
+	type turn struct {
+		from, before netip.Addr
+		since        time.Time
+	}
+	turns := map[int64]turn{}
+	for _, a := range r.arrivals {
+		t := turns[a.channel]
+		if t.from == a.from {
+			continue
+		}
+		if t.before == a.from && a.at.Sub(t.since) < moving {
+			found = append(found, fmt.Sprintf("%s from %s, while %s delivers to channel %d", a.id, a.from, t.from, a.channel))
+		}
+		turns[a.channel] = turn{from: a.from, before: t.from, since: a.at}
+	}
+	return found
 }
 
 // silence is the longest time between two arrivals of one channel, over all channels that

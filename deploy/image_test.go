@@ -113,7 +113,7 @@ func (a api) call(method, path, body string) map[string]any {
 	if body != "" {
 		req.Header.Set("Content-Type", "application/json")
 	}
-	resp, err := http.DefaultClient.Do(req) //nolint:forbidigo // the test's context bounds it
+	resp, err := http.DefaultClient.Do(req)
 	require.NoError(a.t, err)
 	defer resp.Body.Close()
 	got, err := io.ReadAll(resp.Body)

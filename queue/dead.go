@@ -24,7 +24,7 @@ type DeadLetter struct {
 }
 
 // Bury stores a dead letter. It comes before the attempt's append, so that a crash between
-// the two leaves a copy too many rather than none; the copy is recognised by its id.
+// the two leaves a copy too many rather than none; the later one counts.
 func (l *Log) Bury(ctx context.Context, d DeadLetter) error {
 	data, err := json.Marshal(d)
 	if err != nil {
@@ -33,7 +33,7 @@ func (l *Log) Bury(ctx context.Context, d DeadLetter) error {
 	_, err = l.burials.append(ctx, &nats.Msg{
 		Subject: deadSubject(d.Message.Destination),
 		Data:    data,
-		Header:  nats.Header{jetstream.MsgIDHeader: {fmt.Sprintf("%s@%d", d.Message.ID, d.Attempt.Position)}},
+		Header:  nats.Header{jetstream.MsgIDHeader: {fmt.Sprintf("%s@%d:%s", d.Message.ID, d.Attempt.Position, d.Attempt.Reason)}},
 	})
 	if err != nil {
 		return fmt.Errorf("burying message %s: %w", d.Message.ID, err)
@@ -81,7 +81,7 @@ func (l *Log) Dead(ctx context.Context, f DeadFilter) (DeadPage, error) {
 	}
 	var page DeadPage
 	var last uint64
-	copies := map[place]bool{} // a crash while burying may have left two of one
+	shown := map[place]int{} // a message that died again, or a crash while burying, leaves two of one
 	r := scanRange{filter: deadSubject(f.Destination), after: after}
 	err := scan(ctx, l.dead, r, func(m jetstream.Msg, meta *jetstream.MsgMetadata) (bool, error) {
 		var d DeadLetter
@@ -89,15 +89,19 @@ func (l *Log) Dead(ctx context.Context, f DeadFilter) (DeadPage, error) {
 			return false, fmt.Errorf("decoding dead letter %d: %w", meta.Sequence.Stream, err)
 		}
 		at := place{d.Attempt.Shard, d.Attempt.Position}
-		if !f.matches(&d) || copies[at] {
+		if !f.matches(&d) {
 			return true, nil
 		}
-		copies[at] = true
+		if i, again := shown[at]; again {
+			page.Items[i] = d // the later word counts
+			return true, nil
+		}
 		if len(page.Items) == f.Limit {
 			page.Next = strconv.FormatUint(last, 10)
 			return false, nil
 		}
 		last = meta.Sequence.Stream
+		shown[at] = len(page.Items)
 		page.Items = append(page.Items, d)
 		return true, nil
 	})
@@ -143,7 +147,7 @@ func (l *Log) ReplayDead(ctx context.Context, id relay.ID, by string) (Receipt, 
 	m := d.Message
 	m.AcceptedAt = time.Time{}
 	m.ReplayedBy = by
-	receipt, err := l.Append(ctx, &m, fmt.Sprintf("replay:%s@%d", id, d.Attempt.Position))
+	receipt, err := l.Append(ctx, &m, fmt.Sprintf("replay:%s@%d/%d", id, d.Attempt.Position, d.DiedAt.UnixNano()))
 	if err != nil {
 		return Receipt{}, err
 	}

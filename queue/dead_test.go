@@ -158,6 +158,29 @@ func TestAReplayedDeadLetterTellsItsWholeStory(t *testing.T) {
 	require.ErrorIs(t, err, queue.ErrNotFound)
 }
 
+// TestAMessageMayDieAgain: a replay of its time opened it again, and it died of something else.
+func TestAMessageMayDieAgain(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, queue.Options{})
+	r := s.send(1001, "hello")
+	s.die(r, 1001, relay.ReasonStatus4xx)
+	s.die(r, 1001, relay.ReasonGone)
+	d, err := s.FindDead(t.Context(), r.ID)
+	require.NoError(t, err)
+	require.Equal(t, relay.ReasonGone, d.Attempt.Reason)
+	page, err := s.Dead(t.Context(), queue.DeadFilter{})
+	require.NoError(t, err)
+	require.Equal(t, []queue.DeadLetter{d}, page.Items)
+
+	second, err := s.ReplayDead(t.Context(), r.ID, "ada")
+	require.NoError(t, err)
+	s.die(r, 1001, relay.ReasonGone)
+	third, err := s.ReplayDead(t.Context(), r.ID, "ada")
+	require.NoError(t, err)
+	require.False(t, third.Duplicate)
+	require.Greater(t, third.Position, second.Position, "another death, another replay")
+}
+
 func TestADiscardedDeadLetter(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, queue.Options{})
@@ -238,10 +261,11 @@ func TestACrashBetweenTheSteps(t *testing.T) {
 			r := s.append(m)
 			s.die(r, 1001, relay.ReasonExhausted)
 			time.Sleep(time.Hour)
-			s.die(r, 1001, relay.ReasonExhausted)
+			s.die(r, 1001, relay.ReasonExpired)
 			page, err := s.Dead(t.Context(), queue.DeadFilter{})
 			require.NoError(t, err)
 			require.Len(t, page.Items, 1, "a copy too many is not shown")
+			require.Equal(t, relay.ReasonExpired, page.Items[0].Attempt.Reason, "the later word counts")
 			_, err = s.ReplayDead(t.Context(), r.ID, "ada")
 			require.NoError(t, err)
 			_, err = s.FindDead(t.Context(), r.ID)

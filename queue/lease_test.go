@@ -130,8 +130,9 @@ func TestTheLivingAreKnownToAll(t *testing.T) {
 		time.Sleep(2 * time.Second)
 		require.Len(t, a.Living(), 2)
 		require.Len(t, again.Living(), 2)
-		time.Sleep(time.Hour)
+		time.Sleep(2 * time.Minute)
 		require.Len(t, a.Living(), 2)
+		require.Len(t, again.Living(), 2)
 	})
 }
 

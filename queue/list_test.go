@@ -165,7 +165,7 @@ func TestABadCursor(t *testing.T) {
 func TestListPages(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, queue.Options{Shards: 3})
-	const n = 300
+	const n = 160
 	var all []relay.Entry
 	for i := range n {
 		m := text(int64(1001+i*i%5), fmt.Sprint("ticket:", i%7), fmt.Sprint("m", i))
@@ -180,7 +180,7 @@ func TestListPages(t *testing.T) {
 	}
 	all = slices.DeleteFunc(all, func(e relay.Entry) bool { return e.Position < uint64(10*e.Shard) })
 	rapid.Check(t, func(t *rapid.T) {
-		f := queue.Filter{Limit: rapid.IntRange(10, 200).Draw(t, "limit")}
+		f := queue.Filter{Limit: rapid.IntRange(8, 100).Draw(t, "limit")}
 		switch rapid.IntRange(0, 4).Draw(t, "filter") {
 		case 1:
 			f.Destination = relay.ChannelDestination(int64(rapid.IntRange(1001, 1006).Draw(t, "channel")))

@@ -76,6 +76,8 @@ func (o ExternalOptions) options() []nats.Option {
 		nats.FlusherTimeout(5 * time.Second),
 		// While disconnected nothing is buffered: a late append would be a surprise.
 		nats.ReconnectBufSize(-1),
+		// Refused again while a server is given new users is no reason to give up for good.
+		nats.IgnoreAuthErrorAbort(),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
 			o.Log.Warn().Err(err).Msg("NATS disconnected")
 		}),

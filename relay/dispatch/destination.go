@@ -145,10 +145,9 @@ func (d *destination) fill() {
 		if d.inflight > 0 || d.breaker.openUntil.After(time.Now()) || (d.looked && len(d.lanes) > 0) {
 			return
 		}
-		d.looked = true
-		if len(d.lanes) == 0 {
-			n = 1 // the probe's
-		}
+		// One for the probe, or one more conversation to probe with: every read may bring a
+		// whole block of the log into memory, and there may be thousands of such destinations.
+		d.looked, n = true, 1
 	}
 	next := d.w.state.OpenAfter(d.name, d.cursor, n, nil)
 	d.loading = true

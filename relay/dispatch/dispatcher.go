@@ -17,6 +17,7 @@ type Dispatcher struct {
 
 	mu     sync.Mutex
 	owners map[int]*running
+	late   map[int]<-chan struct{} // by shard: closed when the last owner here has recorded what it could
 	cancel []func()
 }
 
@@ -32,7 +33,7 @@ type running struct {
 // take to end when an owner stops.
 func New(o Options, grace time.Duration) *Dispatcher {
 	o = o.withDefaults()
-	d := &Dispatcher{o: o, grace: grace, owners: map[int]*running{}}
+	d := &Dispatcher{o: o, grace: grace, owners: map[int]*running{}, late: map[int]<-chan struct{}{}}
 	d.cancel = append(d.cancel,
 		o.Replays.Subscribe(func(name relay.Destination) { d.to(name, (*Owner).Replay) }),
 		o.Holds.Subscribe(d.Refresh))
@@ -48,6 +49,16 @@ func (d *Dispatcher) Acquire(ctx context.Context, shard int) error {
 // acquire is Acquire for an owner that starts no attempt while valid says no.
 func (d *Dispatcher) acquire(ctx context.Context, shard int, valid func() bool) error {
 	began := time.Now()
+	d.mu.Lock()
+	late := d.late[shard]
+	d.mu.Unlock()
+	if late != nil {
+		select {
+		case <-late:
+		case <-ctx.Done():
+			return context.Cause(ctx)
+		}
+	}
 	owner, err := Recover(ctx, shard, d.o)
 	if err != nil {
 		return err
@@ -101,6 +112,7 @@ func (d *Dispatcher) end(shard int, how func(*running)) error {
 	d.mu.Lock()
 	if d.owners[shard] == r {
 		delete(d.owners, shard)
+		d.late[shard] = r.owner.recorded
 	}
 	d.mu.Unlock()
 	return r.err
@@ -151,5 +163,10 @@ func (d *Dispatcher) Close() error {
 		all.Go(func() { errs[i] = d.Release(shard) })
 	}
 	all.Wait()
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	for _, recorded := range d.late {
+		<-recorded
+	}
 	return errors.Join(errs...)
 }

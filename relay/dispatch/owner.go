@@ -16,14 +16,15 @@ import (
 // Owner is the one place that decides about a shard's messages. Its state belongs to the
 // goroutine of Run; everything else reaches it through the mailbox.
 type Owner struct {
-	o       Options
-	shard   int
-	log     zerolog.Logger
-	state   *State
-	journal *queue.Journal
-	mail    *mailbox
-	timers  *timers
-	dests   map[relay.Destination]*destination
+	o        Options
+	shard    int
+	log      zerolog.Logger
+	state    *State
+	journal  *queue.Journal
+	recorded chan struct{} // closed when nothing more will be recorded
+	mail     *mailbox
+	timers   *timers
+	dests    map[relay.Destination]*destination
 
 	work     context.Context // of attempts; ends when they are cut off
 	cut      context.CancelCauseFunc
@@ -78,8 +79,10 @@ func Recover(ctx context.Context, shard int, o Options) (*Owner, error) {
 		timers: newTimers(),
 		dests:  map[relay.Destination]*destination{},
 		buried: map[relay.Position]func(){},
-		loads:  make(chan struct{}, loadsMost),
-		unread: make(chan struct{}, unreadMost),
+
+		recorded: make(chan struct{}),
+		loads:    make(chan struct{}, loadsMost),
+		unread:   make(chan struct{}, unreadMost),
 
 		valid:     func() bool { return true },
 		retention: o.Log.Retention(shard),
@@ -119,7 +122,7 @@ func Recover(ctx context.Context, shard int, o Options) (*Owner, error) {
 // off count as never made.
 func (w *Owner) Run(ctx context.Context, grace time.Duration) error {
 	w.journal = w.o.Log.Journal(w.stored)
-	defer w.journal.Close()
+	defer w.closeJournal()
 	defer w.leave()
 	for d := range w.state.open {
 		w.destination(d).rewind()
@@ -152,17 +155,30 @@ func (w *Owner) Run(ctx context.Context, grace time.Duration) error {
 		}
 	}
 	if errors.Is(context.Cause(w.work), ErrLeaseLost) {
-		// What was delivered stays delivered, whoever has the shard: each attempt that still
-		// gets into the log is one that is not repeated, above all when the store comes back
-		// and the shard with it.
+		return ErrLeaseLost
+	}
+	return w.finish()
+}
+
+// closeJournal ends the recording. What an owner that has lost its shard did last is still
+// recorded, if that can be done soon: it stays delivered, whoever has the shard now, and each
+// attempt that gets into the log is one that is not repeated, above all when the store comes
+// back and the shard with it.
+func (w *Owner) closeJournal() {
+	if !errors.Is(context.Cause(w.work), ErrLeaseLost) {
+		w.journal.Close()
+		close(w.recorded)
+		return
+	}
+	go func() {
+		defer close(w.recorded)
+		defer w.journal.Close()
 		ctx, cancel := context.WithTimeout(context.Background(), lateRecords)
 		defer cancel()
 		if err := w.journal.Flush(ctx); err != nil {
 			w.log.Warn().Err(err).Msg("what was delivered last may be delivered again")
 		}
-		return ErrLeaseLost
-	}
-	return w.finish()
+	}()
 }
 
 // finish records what has ended and saves the state, so that the next owner repeats nothing.
@@ -272,67 +288,6 @@ func (w *Owner) record(a relay.Attempt) {
 func (w *Owner) behind() bool {
 	w.clogged = w.clogged || w.journal.Stuck() > journalPatience
 	return w.clogged
-}
-
-func (w *Owner) snapshotNow() {
-	w.timers.add(time.Now().Add(w.o.SnapshotEvery), w.snapshotNow)
-	w.o.Metrics.setOpen(w.shard, w.state.OpenInAll())
-	if w.stopping || w.saving || (w.state.attempts == w.saved.attempts && w.state.messages == w.saved.messages) {
-		return
-	}
-	w.saveInBackground(func(context.Context) {}, func() {})
-}
-
-// saveInBackground saves the state as it is now, unless it is saved already; when that has
-// succeeded it runs then beside the loop. done runs on the loop in any case.
-func (w *Owner) saveInBackground(then func(context.Context), done func()) {
-	covered := struct{ messages, attempts uint64 }{w.state.messages, w.state.attempts}
-	if covered == w.saved {
-		w.background(func() func() {
-			ctx, cancel := context.WithTimeout(w.chores, time.Minute)
-			defer cancel()
-			then(ctx)
-			return done
-		})
-		return
-	}
-	data, err := w.state.Snapshot()
-	if err != nil {
-		w.log.Error().Err(err).Msg("the state cannot be saved")
-		done()
-		return
-	}
-	w.saving = true
-	w.background(func() func() {
-		ctx, cancel := context.WithTimeout(w.chores, time.Minute)
-		defer cancel()
-		err := w.o.Log.SaveSnapshot(ctx, w.shard, data)
-		if err == nil {
-			then(ctx)
-		}
-		return func() {
-			w.saving = false
-			switch {
-			case err == nil:
-				w.saved = covered
-			case errors.Is(err, queue.ErrConflict):
-				// Whoever has the shard now decides; this owner has stayed too long.
-				w.log.Error().Err(err).Msg("giving the shard up")
-				w.Abandon()
-			case !w.stopping: // finish saves it once more
-				w.log.Warn().Err(err).Msg("the state was not saved; a restart would take longer")
-			}
-			done()
-		}
-	})
-}
-
-func (w *Owner) save(ctx context.Context) error {
-	data, err := w.state.Snapshot()
-	if err != nil {
-		return err
-	}
-	return w.o.Log.SaveSnapshot(ctx, w.shard, data)
 }
 
 // policyOf is the catalog's word, or the default for a destination that was deleted.

@@ -183,3 +183,51 @@ func BenchmarkFoldOneMillion(b *testing.B) {
 		require.NoError(b, err)
 	}
 }
+
+// What a replay opens again has its age counted from then, in every later fold, too.
+func TestReopeningIsRemembered(t *testing.T) {
+	t.Parallel()
+	s := dispatch.NewState()
+	d := relay.ChannelDestination(1001)
+	for pos := range relay.Position(10) {
+		s.Message(d, pos+1)
+		require.NoError(t, s.Attempt(pos+1, &relay.Attempt{Position: pos + 1, Destination: d, Outcome: relay.Delivered, Reason: relay.ReasonOK}))
+	}
+	first, second := time.Unix(1000, 0).UTC(), time.Unix(2000, 0).UTC()
+	reopen := func(at time.Time, positions ...uint64) {
+		set, err := roaring64.BitmapOf(positions...).ToBytes()
+		require.NoError(t, err)
+		require.NoError(t, s.Attempt(100, &relay.Attempt{Destination: d, Outcome: relay.Reopened, Positions: set, Replay: "r", StartedAt: at}))
+	}
+	reopen(first, 5, 6)
+	reopen(second, 8)
+	for _, s := range []*dispatch.State{s, restore(t, s)} {
+		require.Zero(t, s.ReopenedAt(d, 4))
+		require.Equal(t, second, s.ReopenedAt(d, 5))
+		require.Equal(t, second, s.ReopenedAt(d, 8))
+		require.Zero(t, s.ReopenedAt(d, 9))
+		require.Zero(t, s.ReopenedAt(relay.Helpdesk, 5))
+		require.Equal(t, []relay.Position{5, 6, 8}, s.OpenAfter(d, 0, 10, nil))
+	}
+}
+
+func TestAnAnswerEndsARowOfFaults(t *testing.T) {
+	t.Parallel()
+	d := relay.ChannelDestination(1001)
+	for reason, want := range map[relay.Reason]int{
+		relay.ReasonTimeout:    3,
+		relay.ReasonOK:         0,
+		relay.ReasonStatus4xx:  0,
+		relay.ReasonUnresolved: 2,
+		relay.ReasonExpired:    2,
+		relay.ReasonExhausted:  2,
+	} {
+		s := dispatch.NewState()
+		s.Message(d, 1)
+		s.Message(d, 2)
+		for i, r := range []relay.Reason{relay.ReasonStatus5xx, relay.ReasonRefused, reason} {
+			require.NoError(t, s.Attempt(uint64(i+1), &relay.Attempt{Position: 1, Destination: d, Outcome: relay.Retry, Reason: r}))
+		}
+		require.Equal(t, want, s.Faults(d), reason)
+	}
+}
