@@ -33,7 +33,11 @@ func (l *Log) Bury(ctx context.Context, d DeadLetter) error {
 	_, err = l.burials.append(ctx, &nats.Msg{
 		Subject: deadSubject(d.Message.Destination),
 		Data:    data,
-		Header:  nats.Header{jetstream.MsgIDHeader: {fmt.Sprintf("%s@%d:%s", d.Message.ID, d.Attempt.Position, d.Attempt.Reason)}},
+		// One death is buried once, however often it is asked for; after a replay the message
+		// may die another.
+		Header: nats.Header{jetstream.MsgIDHeader: {
+			fmt.Sprintf("%s@%d/%d", d.Message.ID, d.Attempt.Position, d.Attempt.StartedAt.UnixNano()),
+		}},
 	})
 	if err != nil {
 		return fmt.Errorf("burying message %s: %w", d.Message.ID, err)

@@ -27,7 +27,7 @@ type SpaceOptions struct {
 	Every   time.Duration // default 1s
 	// Changed is called from one goroutine when Full or Low changes, and once at the start.
 	Changed func(Space)
-	// Failed is called when the room cannot be found out; it is asked again.
+	// Failed, when set, is called when the room cannot be found out, once until it can again.
 	Failed func(error)
 }
 
@@ -44,21 +44,24 @@ func (c *Conn) WatchSpace(ctx context.Context, o SpaceOptions) {
 	tick := time.NewTicker(o.Every)
 	defer tick.Stop()
 	var last Space
+	failing := false
 	for first := true; ; {
 		free, reserve, err := c.room()
 		if o.Reserve > 0 {
 			reserve = o.Reserve
 		}
-		switch {
-		case err != nil && o.Failed != nil:
-			o.Failed(err)
-		case err == nil:
+		if err != nil {
+			if !failing && o.Failed != nil {
+				o.Failed(err)
+			}
+		} else {
 			now := Space{Free: free, Full: below(free, reserve, last.Full), Low: below(free, 3*reserve, last.Low)}
 			if first || now.Full != last.Full || now.Low != last.Low {
 				o.Changed(now)
 			}
 			first, last = false, now
 		}
+		failing = err != nil
 		select {
 		case <-tick.C:
 		case <-ctx.Done():

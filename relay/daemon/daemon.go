@@ -94,6 +94,7 @@ func (d *Daemon) setup(ctx context.Context) error {
 		return err
 	}
 	d.undo.add("the logs", quietly(d.log.Close))
+	d.undo.add("the watch on the disk", quietly(d.watchSpace()))
 	holds, err := d.log.OpenHolds(ctx)
 	if err != nil {
 		return err

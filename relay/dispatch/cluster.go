@@ -120,7 +120,7 @@ func (c *Cluster) serve(ctx context.Context, shard int) error {
 	}
 	select {
 	case <-lease.Lost():
-		err = c.d.Abandon(shard)
+		err = c.d.lose(shard)
 	case <-c.d.ended(shard):
 		err = c.d.Abandon(shard)
 	case <-ctx.Done():
@@ -142,7 +142,7 @@ func (c *Cluster) handOver(lease *queue.Lease) error {
 	case err := <-released:
 		return err
 	case <-lease.Lost():
-		return errors.Join(c.d.Abandon(lease.Shard()), <-released)
+		return errors.Join(c.d.lose(lease.Shard()), <-released)
 	}
 }
 

@@ -112,7 +112,7 @@ func (s *ship) sink() {
 	s.t.Cleanup(func() {
 		s.line.Mend()
 		s.stop()
-		_ = <-s.stopped
+		s.t.Log("it ended with", <-s.stopped)
 		s.close()
 	})
 }

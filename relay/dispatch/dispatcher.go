@@ -99,6 +99,12 @@ func (d *Dispatcher) Abandon(shard int) error {
 	return d.end(shard, func(r *running) { r.owner.Abandon() })
 }
 
+// lose is Abandon for a shard that this process may have again soon: what had ended is still
+// recorded, and the next owner here waits for that.
+func (d *Dispatcher) lose(shard int) error {
+	return d.end(shard, func(r *running) { r.owner.lose() })
+}
+
 func (d *Dispatcher) end(shard int, how func(*running)) error {
 	d.mu.Lock()
 	r := d.owners[shard]

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -21,6 +22,7 @@ type Owner struct {
 	log      zerolog.Logger
 	state    *State
 	journal  *queue.Journal
+	lost     atomic.Bool   // with the lease
 	recorded chan struct{} // closed when nothing more will be recorded
 	mail     *mailbox
 	timers   *timers
@@ -160,12 +162,12 @@ func (w *Owner) Run(ctx context.Context, grace time.Duration) error {
 	return w.finish()
 }
 
-// closeJournal ends the recording. What an owner that has lost its shard did last is still
+// closeJournal ends the recording. What an owner did last before it lost its lease is still
 // recorded, if that can be done soon: it stays delivered, whoever has the shard now, and each
 // attempt that gets into the log is one that is not repeated, above all when the store comes
 // back and the shard with it.
 func (w *Owner) closeJournal() {
-	if !errors.Is(context.Cause(w.work), ErrLeaseLost) {
+	if !w.lost.Load() {
 		w.journal.Close()
 		close(w.recorded)
 		return
@@ -212,6 +214,12 @@ func (w *Owner) Do(f func()) { w.mail.post(f) }
 func (w *Owner) Abandon() {
 	w.cut(ErrLeaseLost)
 	w.mail.post(func() { w.stopping = true })
+}
+
+// lose is Abandon that records afterwards what had ended; see closeJournal.
+func (w *Owner) lose() {
+	w.lost.Store(true)
+	w.Abandon()
 }
 
 // Refresh looks again at a destination's policy and hold.

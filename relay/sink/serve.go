@@ -40,7 +40,9 @@ func serve(ctx context.Context, listener net.Listener, handler http.Handler) err
 		// for five seconds (net/http, Server.Shutdown): nobody waits for an answer on them.
 		err = server.Close()
 	}
-	<-stopped // http.ErrServerClosed
+	if ended := <-stopped; !errors.Is(ended, http.ErrServerClosed) {
+		err = errors.Join(err, ended)
+	}
 	if err != nil {
 		return fmt.Errorf("stopping the webhook receiver: %w", err)
 	}
