@@ -39,13 +39,13 @@ func TestCluster(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs a cluster in containers for minutes: left out by -short")
 	}
-	p := engine(t)
-	rounds := 1
-	if text, set := os.LookupEnv("OMNIRELAY_TEST_ROUNDS"); set {
-		var err error
-		rounds, err = strconv.Atoi(text)
-		require.NoError(t, err, "OMNIRELAY_TEST_ROUNDS")
+	text, set := os.LookupEnv("OMNIRELAY_TEST_ROUNDS")
+	if !set {
+		t.Skip("measures failures on a machine of its own: set OMNIRELAY_TEST_ROUNDS=1 to run it")
 	}
+	rounds, err := strconv.Atoi(text)
+	require.NoError(t, err, "OMNIRELAY_TEST_ROUNDS")
+	p := engine(t)
 	c := openCluster(t, p)
 	f := &fire{cluster: c, t: t, receiver: openReceiver(t, c.gate)}
 	channels := createChannels(t, c.relays[0].api.Load(), f.receiver.url)

@@ -92,11 +92,11 @@ func requireDelivered(t *testing.T, relay testcontainers.Container, a api, messa
 		WithPort("8080/tcp").
 		WithHeaders(map[string]string{"apiKey": bootstrapKey}).
 		WithResponseMatcher(func(body io.Reader) bool {
-			var answer struct{ State string }
-			return json.NewDecoder(body).Decode(&answer) == nil && answer.State == "delivered"
+			var answer struct{ Item struct{ State string } }
+			return json.NewDecoder(body).Decode(&answer) == nil && answer.Item.State == "delivered"
 		})
 	require.NoError(t, delivered.WaitUntilReady(t.Context(), relay))
-	require.Len(t, a.call(http.MethodGet, path, "")["attempts"], 1)
+	require.Len(t, a.call(http.MethodGet, path, "")["item"].(map[string]any)["attempts"], 1)
 }
 
 // api calls a listener as curl would.

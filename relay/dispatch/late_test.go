@@ -37,6 +37,7 @@ func TestAShortOutageRepeatsNothing(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		f := newFleet(t, 2)
+		f.inbox.set(taking(time.Second)) // some end when the store is gone
 		settle(10 * time.Second)
 		f.requireSpread()
 		end := f.traffic()
