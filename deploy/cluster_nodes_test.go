@@ -252,30 +252,11 @@ func (c *cluster) leader(stream string) *node {
 	var led *node
 	eventually(c.t, time.Minute, func() error {
 		for _, s := range c.servers {
-			var jsz struct {
-				Meta     struct{ Leader string } `json:"meta_cluster"`
-				Accounts []struct {
-					Streams []struct {
-						Name    string
-						Cluster struct{ Leader string }
-					} `json:"stream_detail"`
-				} `json:"account_details"`
-			}
-			if ok, _ := s.asks("/jsz?streams=true", &jsz); !ok {
+			leaders, err := s.leaders()
+			if err != nil {
 				continue
 			}
-			name := jsz.Meta.Leader
-			if stream != "" {
-				name = ""
-				for _, a := range jsz.Accounts {
-					for _, d := range a.Streams {
-						if d.Name == stream {
-							name = d.Cluster.Leader
-						}
-					}
-				}
-			}
-			if i := slices.IndexFunc(c.servers, func(n *node) bool { return n.name == name }); i >= 0 {
+			if i := slices.IndexFunc(c.servers, func(n *node) bool { return n.name == leaders[stream] }); i >= 0 {
 				led = c.servers[i]
 				return nil
 			}
@@ -283,6 +264,62 @@ func (c *cluster) leader(stream string) *node {
 		return fmt.Errorf("nobody leads %q", stream)
 	})
 	return led
+}
+
+// calm waits until the servers have agreed for a while on who leads what. One that was cut off
+// stood for elections all by itself; when it is back, these make the others hold theirs again.
+func (c *cluster) calm() {
+	c.t.Helper()
+	var agreed map[string]string
+	var since time.Time
+	eventually(c.t, 2*time.Minute, func() error {
+		for _, s := range c.servers {
+			if ok, said := s.asks(s.path, nil); !ok {
+				since = time.Time{}
+				return fmt.Errorf("%s is not well: %s", s.name, said)
+			}
+			leaders, err := s.leaders()
+			if err != nil {
+				return err
+			}
+			if since.IsZero() || !maps.Equal(leaders, agreed) {
+				agreed, since = leaders, time.Now()
+			}
+		}
+		for stream, leader := range agreed {
+			if leader == "" {
+				return fmt.Errorf("nobody leads %q", stream)
+			}
+		}
+		if quiet := time.Since(since); quiet < 5*time.Second {
+			return fmt.Errorf("the servers have agreed for %s only", quiet)
+		}
+		return nil
+	})
+}
+
+// leaders is who leads each stream, in the eyes of one server. The empty name is the
+// cluster's own log.
+func (n *node) leaders() (map[string]string, error) {
+	var jsz struct {
+		Meta     struct{ Leader string } `json:"meta_cluster"`
+		Accounts []struct {
+			Streams []struct {
+				Name    string
+				Cluster struct{ Leader string }
+			} `json:"stream_detail"`
+		} `json:"account_details"`
+	}
+	if ok, said := n.asks("/jsz?streams=true", &jsz); !ok {
+		return nil, fmt.Errorf("%s does not tell its streams: %s", n.name, said)
+	}
+	leaders := map[string]string{"": jsz.Meta.Leader}
+	for _, a := range jsz.Accounts {
+		for _, s := range a.Streams {
+			leaders[s.Name] = s.Cluster.Leader
+		}
+	}
+	return leaders, nil
 }
 
 // apis are the relays' APIs as they can be reached now.

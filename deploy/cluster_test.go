@@ -1,6 +1,7 @@
 package deploy_test
 
 import (
+	"errors"
 	"fmt"
 	"net/netip"
 	"os"
@@ -111,9 +112,11 @@ func (f *fire) steady(within time.Duration) {
 	f.well()
 }
 
-// balanced waits until every relay has its share again.
+// balanced waits until the servers agree and every relay has its share again: whatever comes
+// next comes alone.
 func (f *fire) balanced() {
 	f.t.Helper()
+	f.calm()
 	f.steady(electing)
 	eventually(f.t, electing, func() error {
 		if owners := f.owners(); len(owners) < len(f.relays) {
@@ -247,16 +250,16 @@ func (f *fire) settle() {
 		require.True(f.t, expected, "%s was repeated though nothing had happened", a.id)
 	}
 
-	// Any relay tells what became of any message.
-	var asked sync.WaitGroup
-	errs := make([]error, len(f.relays))
-	for i, r := range f.relays {
-		asked.Go(func() { errs[i] = f.statuses(r, accepted) })
-	}
-	asked.Wait()
-	for i, err := range errs {
-		require.NoError(f.t, err, "%s", f.relays[i].name)
-	}
+	// Any relay tells what became of any message, as soon as the last attempt is recorded.
+	eventually(f.t, time.Minute, func() error {
+		var asked sync.WaitGroup
+		errs := make([]error, len(f.relays))
+		for i, r := range f.relays {
+			asked.Go(func() { errs[i] = f.statuses(r, accepted) })
+		}
+		asked.Wait()
+		return errors.Join(errs...)
+	})
 }
 
 // statuses asks one relay for all messages.
@@ -264,18 +267,18 @@ func (f *fire) statuses(r *node, accepted map[relay.ID]time.Time) error {
 	missing := len(accepted)
 	for m, err := range r.api.Load().AllMessages(f.t.Context(), client.MessageFilter{Limit: 1000}) {
 		if err != nil {
-			return err
+			return fmt.Errorf("%s: %w", r.name, err)
 		}
 		if _, known := accepted[m.ID]; !known {
-			return fmt.Errorf("message %s was never accepted", m.ID)
+			return fmt.Errorf("%s: message %s was never accepted", r.name, m.ID)
 		}
 		if m.State != client.StateDelivered {
-			return fmt.Errorf("message %s is %s", m.ID, m.State)
+			return fmt.Errorf("%s: message %s is %s", r.name, m.ID, m.State)
 		}
 		missing--
 	}
 	if missing != 0 {
-		return fmt.Errorf("%d of %d messages are not in the list", missing, len(accepted))
+		return fmt.Errorf("%s: %d of %d messages are not in the list", r.name, missing, len(accepted))
 	}
 	return nil
 }

@@ -17,7 +17,7 @@ func TestAnAttemptLogThatIsBehindStopsAttempts(t *testing.T) {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
 			synctest.Test(t, func(t *testing.T) {
-				const n = 6000
+				const n = 4000
 				r := newRig(t, quiet)
 				var s stalls
 				s.begin(r)
