@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"time"
@@ -28,9 +27,6 @@ type Receipt struct {
 // in. A dedupeKey, when not empty, makes asking again with the same key safe: the first
 // message's receipt comes back. Errors: ErrFull, ErrMessageTooLarge, ErrUnavailable.
 func (l *Log) Append(ctx context.Context, m *relay.Message, dedupeKey string) (Receipt, error) {
-	if l.full.Load() {
-		return Receipt{}, fmt.Errorf("%w: the disk is nearly full", ErrFull)
-	}
 	if m.ID == "" {
 		m.ID = relay.NewID()
 	}
@@ -38,12 +34,15 @@ func (l *Log) Append(ctx context.Context, m *relay.Message, dedupeKey string) (R
 		m.AcceptedAt = time.Now().UTC().Truncate(time.Millisecond)
 	}
 	shard := l.ShardOf(m.Destination)
-	data, err := json.Marshal(m)
+	data, err := encodeMessage(m)
 	if err != nil {
-		return Receipt{}, fmt.Errorf("encoding message %s: %w", m.ID, err)
+		return Receipt{}, err
 	}
 	if most := l.sizeMost(); len(data) > most {
 		return Receipt{}, fmt.Errorf("%w: %d bytes stored, and %d are possible", ErrMessageTooLarge, len(data), most)
+	}
+	if err := l.reserve(len(data)); err != nil {
+		return Receipt{}, err
 	}
 	msg := &nats.Msg{Subject: messageSubject(shard, m.Direction, m.Destination), Data: data}
 	if dedupeKey != "" {

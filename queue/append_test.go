@@ -227,14 +227,24 @@ func TestAFullLogSaysSoAndRecovers(t *testing.T) {
 	})
 }
 
-func TestSetFull(t *testing.T) {
+func TestSetRoom(t *testing.T) {
 	t.Parallel()
 	s := newStore(t, queue.Options{})
-	s.SetFull(true)
+	s.SetRoom(0)
 	_, err := s.Append(t.Context(), text(1001, "ticket:1", "a"), "")
 	require.ErrorIs(t, err, queue.ErrFull)
-	s.SetFull(false)
+	s.SetRoom(1 << 30)
 	s.send(1001, "a")
+
+	// What is accepted counts until the room is told again.
+	s.SetRoom(100_000)
+	for range 9 {
+		s.send(1001, strings.Repeat("x", 9_000))
+	}
+	_, err = s.Append(t.Context(), text(1001, "ticket:1", strings.Repeat("x", 9_000)), "")
+	require.ErrorIs(t, err, queue.ErrFull)
+	s.SetRoom(100_000)
+	s.send(1001, "b")
 }
 
 func TestATooLargeMessage(t *testing.T) {

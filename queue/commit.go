@@ -7,14 +7,7 @@ import (
 	"time"
 
 	"github.com/nats-io/nats.go"
-	"github.com/nats-io/nats.go/jetstream"
 )
-
-// ack is where a record was stored.
-type ack struct {
-	seq       uint64
-	duplicate bool
-}
 
 // committer appends to one stream and answers each append once it is stored for good.
 //
@@ -23,7 +16,7 @@ type ack struct {
 // come while it is under way share the next. That is group commit; a lone append waits for
 // nothing but its own flush.
 type committer struct {
-	js       jetstream.JetStream
+	out      *publisher
 	patience time.Duration
 	flush    func() error // nil where an acknowledgement is final
 
@@ -46,8 +39,8 @@ func (o Options) ackTimeout() time.Duration {
 	return ackTimeout
 }
 
-func newCommitter(js jetstream.JetStream, patience time.Duration, flush func() error) *committer {
-	c := &committer{js: js, patience: patience, flush: flush, wake: make(chan struct{}, 1), stop: make(chan struct{})}
+func newCommitter(out *publisher, patience time.Duration, flush func() error) *committer {
+	c := &committer{out: out, patience: patience, flush: flush, wake: make(chan struct{}, 1), stop: make(chan struct{})}
 	if flush != nil {
 		c.done.Go(c.run)
 	}
@@ -61,13 +54,11 @@ func (c *committer) close() {
 
 // append stores one record. After an error other than ErrFull it may be stored nevertheless.
 func (c *committer) append(ctx context.Context, msg *nats.Msg) (ack, error) {
-	ctx, cancel := context.WithTimeout(ctx, c.patience)
-	defer cancel()
-	f, err := publishAsync(c.js, msg)
+	sent, err := c.out.send(msg)
 	if err != nil {
-		return ack{}, storeError(err)
+		return ack{}, err
 	}
-	a, err := await(ctx, f)
+	a, err := sent.wait(ctx, c.patience)
 	if err != nil || c.flush == nil {
 		return a, err
 	}
@@ -76,6 +67,8 @@ func (c *committer) append(ctx context.Context, msg *nats.Msg) (ack, error) {
 
 // flushed waits for a flush that begins from now on.
 func (c *committer) flushed(ctx context.Context) error {
+	ctx, cancel := context.WithTimeout(ctx, c.patience)
+	defer cancel()
 	result := make(chan error, 1)
 	c.mu.Lock()
 	c.waiting = append(c.waiting, result)
@@ -115,23 +108,5 @@ func (c *committer) run() {
 		for _, result := range group {
 			result <- err
 		}
-	}
-}
-
-// publishAsync sends a record on its way. Where nobody answers, as while a cluster elects a
-// leader, the client must not send it again by itself: what was sent after it would
-// overtake it.
-func publishAsync(js jetstream.JetStream, msg *nats.Msg) (jetstream.PubAckFuture, error) {
-	return js.PublishMsgAsync(msg, jetstream.WithRetryAttempts(0), jetstream.WithStallWait(ackTimeout))
-}
-
-func await(ctx context.Context, f jetstream.PubAckFuture) (ack, error) {
-	select {
-	case a := <-f.Ok():
-		return ack{seq: a.Sequence, duplicate: a.Duplicate}, nil
-	case err := <-f.Err():
-		return ack{}, storeError(err)
-	case <-ctx.Done():
-		return ack{}, fmt.Errorf("%w: %w", ErrUnavailable, context.Cause(ctx))
 	}
 }

@@ -71,9 +71,6 @@ func metaSubject(file string) string {
 // the relay's own. name and contentType are the sender's. Errors: ErrTooLarge, ErrFull,
 // ErrUnavailable, and what r answers; after each of them nothing of the file is kept.
 func (f *Files) Put(ctx context.Context, name, contentType string, r io.Reader, limit int64) (relay.Attachment, error) {
-	if f.log.full.Load() {
-		return relay.Attachment{}, fmt.Errorf("%w: the disk is nearly full", ErrFull)
-	}
 	id, err := uuid.NewV7()
 	if err != nil {
 		return relay.Attachment{}, fmt.Errorf("naming a file: %w", err)
@@ -113,23 +110,21 @@ func (f *Files) Put(ctx context.Context, name, contentType string, r io.Reader, 
 func (f *Files) write(ctx context.Context, info *jetstream.ObjectInfo, r io.Reader, limit int64) error {
 	var (
 		buffers [fileWindow][]byte
-		futures [fileWindow]jetstream.PubAckFuture
+		sent    [fileWindow]*publication
 		sum     = sha256.New()
 		left    = limit
 	)
 	settle := func(slot int) error {
-		if futures[slot] == nil {
+		if sent[slot] == nil {
 			return nil
 		}
-		ctx, cancel := context.WithTimeout(ctx, ackTimeout)
-		defer cancel()
-		_, err := await(ctx, futures[slot])
-		futures[slot] = nil
+		_, err := sent[slot].wait(ctx, ackTimeout)
+		sent[slot] = nil
 		return err
 	}
 	// A part that is still on its way would be stored after the purge of a failed write.
 	finish := func(err error) error {
-		for slot := range futures {
+		for slot := range sent {
 			err = errors.Join(err, settle(slot))
 		}
 		return err
@@ -145,14 +140,17 @@ func (f *Files) write(ctx context.Context, info *jetstream.ObjectInfo, r io.Read
 		if left -= int64(n); left < 0 {
 			return finish(fmt.Errorf("%w: more than %d bytes", ErrTooLarge, limit))
 		}
+		if full := f.log.reserve(n); full != nil {
+			return finish(full)
+		}
 		if n > 0 {
 			part := buffers[slot][:n]
 			sum.Write(part)
 			info.Size += uint64(n)
 			info.Chunks++
-			var perr error
-			if futures[slot], perr = f.log.js.PublishMsgAsync(&nats.Msg{Subject: chunkSubject(info.NUID), Data: part}); perr != nil {
-				return finish(storeError(perr))
+			var unsent error
+			if sent[slot], unsent = f.log.out.send(&nats.Msg{Subject: chunkSubject(info.NUID), Data: part}); unsent != nil {
+				return finish(unsent)
 			}
 		}
 		switch {

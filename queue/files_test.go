@@ -119,7 +119,7 @@ func TestOfARefusedFileNothingIsKept(t *testing.T) {
 func TestAFullStoreTakesNoFile(t *testing.T) {
 	t.Parallel()
 	files, log, js := openFiles(t)
-	log.SetFull(true)
+	log.SetRoom(0)
 	_, err := files.Put(t.Context(), "n", "text/plain", noise(10), 1<<20)
 	require.ErrorIs(t, err, queue.ErrFull)
 	require.Zero(t, parts(t, js))

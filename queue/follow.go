@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"time"
 
@@ -27,7 +26,7 @@ func (r Record) Entry() (relay.Entry, error) {
 	if r.Destination == Void {
 		return e, fmt.Errorf("position %d of shard %d was lost: %w", r.Position, r.Shard, ErrNotFound)
 	}
-	if err := json.Unmarshal(r.Data, &e.Message); err != nil {
+	if err := decodeMessage(r.Data, &e.Message); err != nil {
 		return e, fmt.Errorf("%w: position %d of shard %d: %w", ErrUndecodable, r.Position, r.Shard, err)
 	}
 	return e, nil

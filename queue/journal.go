@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"sync"
 	"time"
@@ -163,32 +162,19 @@ func (j *Journal) take() []relay.Attempt {
 // After an error the rest may be stored too; storing an attempt twice changes nothing in the
 // fold.
 func (l *Log) appendAttempts(ctx context.Context, group []relay.Attempt, stored func(uint64, relay.Attempt)) (n int, err error) {
-	ctx, cancel := context.WithTimeout(ctx, l.o.ackTimeout())
-	defer cancel()
 	msgs := make([]*nats.Msg, len(group))
 	for i := range group {
-		data, err := json.Marshal(&group[i])
+		data, err := encodeAttempt(&group[i])
 		if err != nil {
-			return 0, fmt.Errorf("encoding the attempt of message %s: %w", group[i].MessageID, err)
+			return 0, err
 		}
 		msgs[i] = &nats.Msg{Subject: attemptSubject(&group[i]), Data: data}
 	}
-	futures := make([]jetstream.PubAckFuture, 0, len(msgs))
-	for _, m := range msgs {
-		f, err := publishAsync(l.js, m)
-		if err != nil {
-			return 0, storeError(err)
-		}
-		futures = append(futures, f)
-	}
-	for i, f := range futures {
-		a, err := await(ctx, f)
-		if err != nil {
-			return i, err
-		}
-		stored(a.seq, group[i])
-	}
-	return len(group), nil
+	err = l.out.sendAll(ctx, msgs, l.o.ackTimeout(), func(a ack) {
+		stored(a.seq, group[n])
+		n++
+	})
+	return n, err
 }
 
 // ReadAttempts hands a shard's attempts after a sequence of the attempt log to each, oldest
@@ -205,8 +191,8 @@ func (l *Log) ReadAttempts(ctx context.Context, shard int, after uint64, each fu
 		return upTo, nil
 	}
 	err = scan(ctx, l.attempts, scanRange{filter: filter, after: after, upTo: last}, func(m jetstream.Msg, meta *jetstream.MsgMetadata) (bool, error) {
-		var a relay.Attempt
-		if err := json.Unmarshal(m.Data(), &a); err != nil {
+		a, err := decodeAttempt(m.Data())
+		if err != nil {
 			return false, fmt.Errorf("decoding attempt %d: %w", meta.Sequence.Stream, err)
 		}
 		each(meta.Sequence.Stream, a)

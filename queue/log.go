@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"math"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -62,6 +63,7 @@ func (o Options) flush(stream string) func() error {
 type Log struct {
 	o         Options
 	js        jetstream.JetStream
+	out       *publisher
 	messages  []jetstream.Stream // by shard
 	attempts  jetstream.Stream
 	dead      jetstream.Stream
@@ -74,8 +76,8 @@ type Log struct {
 	headsMu        sync.Mutex
 	heads          map[int]snapshotHead // as last written here, by shard
 
-	full  atomic.Bool // see SetFull
-	tight atomic.Bool // see SetTight
+	room  atomic.Int64 // see SetRoom
+	tight atomic.Bool  // see SetTight
 }
 
 // Stream and bucket names. They are part of what is stored: never change them.
@@ -101,6 +103,7 @@ func Open(ctx context.Context, js jetstream.JetStream, o Options) (*Log, error) 
 		writer:   nuid.Next(),
 		heads:    map[int]snapshotHead{},
 	}
+	l.room.Store(math.MaxInt64)
 	if err := l.checkShards(ctx); err != nil {
 		return nil, err
 	}
@@ -154,9 +157,12 @@ func Open(ctx context.Context, js jetstream.JetStream, o Options) (*Log, error) 
 	if l.snapshotStream, err = js.Stream(ctx, "KV_"+snapshotBucket); err != nil {
 		return nil, fmt.Errorf("opening bucket %s: %w", snapshotBucket, err)
 	}
-	l.burials = newCommitter(js, o.ackTimeout(), o.flush(deadStream))
+	if l.out, err = newPublisher(js.Conn()); err != nil {
+		return nil, err
+	}
+	l.burials = newCommitter(l.out, o.ackTimeout(), o.flush(deadStream))
 	for shard := range l.intake {
-		l.intake[shard] = newCommitter(js, o.ackTimeout(), o.flush(messageStream(shard)))
+		l.intake[shard] = newCommitter(l.out, o.ackTimeout(), o.flush(messageStream(shard)))
 	}
 	return l, nil
 }
@@ -198,9 +204,24 @@ func (l *Log) Shards() int { return l.o.Shards }
 // ShardOf is the message log that holds a destination's messages.
 func (l *Log) ShardOf(d relay.Destination) int { return d.Shard(l.o.Shards) }
 
-// SetFull makes Append refuse with ErrFull, or accept again. The daemon calls it when the
-// disk runs low: the embedded server gives up altogether on a disk that is really full.
-func (l *Log) SetFull(full bool) { l.full.Store(full) }
+// SetRoom says how many bytes may be accepted from now on, until it is called again; what is
+// more is refused with ErrFull. Without it there is no such bound. The daemon calls it with
+// what the disk has beyond a reserve: the embedded server gives up altogether on a disk that
+// is really full, and a log without room for the attempts would never have room again.
+func (l *Log) SetRoom(bytes int64) { l.room.Store(bytes) }
+
+// recordOverhead is what a record takes beyond its body, about: its subject and headers, and
+// the attempt that it will lead to. Bytes.
+const recordOverhead = 1 << 10
+
+// reserve takes the room of a record that is about to be stored.
+func (l *Log) reserve(size int) error {
+	if need := int64(size) + recordOverhead; l.room.Add(-need) < 0 {
+		l.room.Add(need)
+		return fmt.Errorf("%w: the disk is nearly full", ErrFull)
+	}
+	return nil
+}
 
 // SetTight has the shards' owners give up history earlier than its age, or stop that. The
 // daemon calls it when the disk begins to run low, well before SetFull.
@@ -212,4 +233,5 @@ func (l *Log) Close() {
 		c.close()
 	}
 	l.burials.close()
+	l.out.close()
 }

@@ -44,20 +44,12 @@ func (l *Log) pad(ctx context.Context, s jetstream.Stream, subject string, upTo 
 	}
 	lost = upTo - info.State.LastSeq
 	for last := info.State.LastSeq; last < upTo; {
-		var futures []jetstream.PubAckFuture
-		for range min(upTo-last, groupMost) {
-			f, err := publishAsync(l.js, &nats.Msg{Subject: subject, Data: []byte("{}")})
-			if err != nil {
-				return 0, storeError(err)
-			}
-			futures = append(futures, f)
+		msgs := make([]*nats.Msg, min(upTo-last, groupMost))
+		for i := range msgs {
+			msgs[i] = &nats.Msg{Subject: subject, Data: []byte("{}")}
 		}
-		for _, f := range futures {
-			a, err := await(ctx, f)
-			if err != nil {
-				return 0, fmt.Errorf("filling the end of stream %s: %w", info.Config.Name, err)
-			}
-			last = max(last, a.seq)
+		if err := l.out.sendAll(ctx, msgs, l.o.ackTimeout(), func(a ack) { last = max(last, a.seq) }); err != nil {
+			return 0, fmt.Errorf("filling the end of stream %s: %w", info.Config.Name, err)
 		}
 	}
 	return lost, nil

@@ -109,8 +109,8 @@ func (s *Schedule) Close() {
 // in; the dedupeKey works as that of Log.Append,
 // whose errors these are too.
 func (s *Schedule) Add(ctx context.Context, m *relay.Message, dedupeKey string) (Receipt, error) {
-	if s.log.full.Load() {
-		return Receipt{}, fmt.Errorf("%w: the disk is nearly full", ErrFull)
+	if err := s.log.reserve(len(m.Text)); err != nil {
+		return Receipt{}, err
 	}
 	if m.ID == "" {
 		m.ID = relay.NewID()

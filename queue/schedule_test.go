@@ -192,10 +192,10 @@ func TestAFullStorePutsSendingOff(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		p := newPlan(t)
 		p.add(1, "a", time.Minute, "")
-		p.log.SetFull(true)
+		p.log.SetRoom(0)
 		p.waitFor(time.Hour)
 		require.Empty(t, p.sent())
-		p.log.SetFull(false)
+		p.log.SetRoom(1 << 30)
 		p.waitFor(time.Minute)
 		require.Equal(t, []string{"a"}, p.sent())
 	})

@@ -46,8 +46,8 @@ func TestADiskThatRunsFull(t *testing.T) {
 		conn.WatchSpace(ctx, natsd.SpaceOptions{
 			Every:   10 * time.Millisecond,
 			Reserve: 16 << 20,
+			Looked:  func(now natsd.Space) { s.SetRoom(now.Room) },
 			Changed: func(now natsd.Space) {
-				s.SetFull(now.Full)
 				s.SetTight(now.Low)
 				changes <- now
 			},
@@ -126,8 +126,8 @@ func TestTheStoresOwnLimit(t *testing.T) {
 	told := sync.OnceFunc(func() { close(watched) })
 	go func() {
 		defer close(watching)
-		conn.WatchSpace(ctx, natsd.SpaceOptions{Every: time.Millisecond, Changed: func(now natsd.Space) {
-			s.SetFull(now.Full)
+		conn.WatchSpace(ctx, natsd.SpaceOptions{Every: time.Millisecond, Looked: func(now natsd.Space) {
+			s.SetRoom(now.Room)
 			s.SetTight(now.Low)
 			told()
 		}})

@@ -3,7 +3,6 @@ package queue
 import (
 	"bytes"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"slices"
@@ -125,8 +124,8 @@ func (l *Log) findReplayed(ctx context.Context, id relay.ID) (Status, error) {
 	e := relay.Entry{Message: relay.Message{ID: id, AcceptedAt: id.Time()}}
 	r := scanRange{filter: "relay.attempt.*.*." + string(relay.Replayed), since: id.Time()}
 	err := scan(ctx, l.attempts, r, func(m jetstream.Msg, meta *jetstream.MsgMetadata) (bool, error) {
-		var a relay.Attempt
-		if err := json.Unmarshal(m.Data(), &a); err != nil {
+		a, err := decodeAttempt(m.Data())
+		if err != nil {
 			return false, fmt.Errorf("decoding attempt %d: %w", meta.Sequence.Stream, err)
 		}
 		if a.MessageID != id {
@@ -243,8 +242,8 @@ func (l *Log) traceIn(ctx context.Context, filter string, since time.Time, want 
 			}
 			return false, nil
 		}
-		var a relay.Attempt
-		if err := json.Unmarshal(m.Data(), &a); err != nil {
+		a, err := decodeAttempt(m.Data())
+		if err != nil {
 			return false, fmt.Errorf("decoding attempt %d: %w", meta.Sequence.Stream, err)
 		}
 		if a.Outcome == relay.Reopened {

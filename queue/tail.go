@@ -2,7 +2,6 @@ package queue
 
 import (
 	"context"
-	"encoding/json"
 	"fmt"
 	"sync"
 	"time"
@@ -47,8 +46,7 @@ func (l *Log) Tail(ctx context.Context) (*Tail, error) {
 		}})
 	}
 	sources = append(sources, source{stream: l.attempts, event: func(m jetstream.Msg, _ uint64) (Event, bool) {
-		var a relay.Attempt
-		err := json.Unmarshal(m.Data(), &a)
+		a, err := decodeAttempt(m.Data())
 		return Event{Attempt: &a}, err == nil && a.MessageID != ""
 	}})
 	for i := range sources {

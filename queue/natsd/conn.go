@@ -3,7 +3,6 @@ package natsd
 import (
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
@@ -51,18 +50,8 @@ func (c *Conn) Close() error {
 	return c.unlock()
 }
 
-const (
-	// publishTimeout bounds the wait for the acknowledgement of one record.
-	publishTimeout = 10 * time.Second
-	// publishesMost is how many records may be under way at once; more wait.
-	publishesMost = 16384
-)
-
 func wrap(nc *nats.Conn) (*Conn, error) {
-	js, err := jetstream.New(nc,
-		// A record whose acknowledgement never comes must not count as under way for ever.
-		jetstream.WithPublishAsyncTimeout(publishTimeout),
-		jetstream.WithPublishAsyncMaxPending(publishesMost))
+	js, err := jetstream.New(nc)
 	if err != nil {
 		nc.Close()
 		return nil, fmt.Errorf("opening JetStream: %w", err)

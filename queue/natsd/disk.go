@@ -17,6 +17,7 @@ import (
 // Space is how much room the embedded server has left.
 type Space struct {
 	Free int64 // bytes: on the disk, or up to the server's own limit if that is less
+	Room int64 // bytes of it that may be taken before the reserve begins; 0 while Full
 	Full bool  // below the reserve: accept nothing new
 	Low  bool  // below three times the reserve: give up what can be given up
 }
@@ -25,7 +26,9 @@ type Space struct {
 type SpaceOptions struct {
 	Reserve int64         // bytes; default 256 MiB, or a twentieth of the disk or limit if that is less
 	Every   time.Duration // default 1s
-	// Changed is called from one goroutine when Full or Low changes, and once at the start.
+	// Looked, when set, is called from the same goroutine each time, before Changed.
+	Looked func(Space)
+	// Changed, when set, is called from one goroutine when Full or Low changes, and once at the start.
 	Changed func(Space)
 	// Failed, when set, is called when the room cannot be found out, once until it can again.
 	Failed func(error)
@@ -56,7 +59,13 @@ func (c *Conn) WatchSpace(ctx context.Context, o SpaceOptions) {
 			}
 		} else {
 			now := Space{Free: free, Full: below(free, reserve, last.Full), Low: below(free, 3*reserve, last.Low)}
-			if first || now.Full != last.Full || now.Low != last.Low {
+			if !now.Full {
+				now.Room = free - reserve
+			}
+			if o.Looked != nil {
+				o.Looked(now)
+			}
+			if changed := first || now.Full != last.Full || now.Low != last.Low; changed && o.Changed != nil {
 				o.Changed(now)
 			}
 			first, last = false, now

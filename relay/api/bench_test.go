@@ -36,7 +36,7 @@ func BenchmarkIntake(b *testing.B) {
 	b.Run("refused", func(b *testing.B) {
 		w := newWorld(b, quiet)
 		w.channel(0, nil)
-		w.queue.SetFull(true)
+		w.queue.SetRoom(0)
 		contentType, reader := encodings["json"](b, pairs)
 		data, err := io.ReadAll(reader)
 		if err != nil {

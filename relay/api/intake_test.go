@@ -402,11 +402,11 @@ func TestAStoreThatIsAwayIsA503(t *testing.T) {
 func TestAFullStoreIsA503(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	w.queue.SetFull(true)
+	w.queue.SetRoom(0)
 	a := w.send("POST", inboundPath, w.admin, "json", "ticketID", "5", "message", "ok")
 	require.Equal(t, 503, a.status)
 	require.Equal(t, "store_full", a.body["code"])
 	require.Equal(t, "30", a.header.Get("Retry-After"))
-	w.queue.SetFull(false)
+	w.queue.SetRoom(1 << 30)
 	require.Equal(t, 200, w.send("POST", inboundPath, w.admin, "json", "ticketID", "5", "message", "ok").status)
 }

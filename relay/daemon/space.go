@@ -15,8 +15,8 @@ func (d *Daemon) watchSpace() (stop func()) {
 	var done sync.WaitGroup
 	done.Go(func() {
 		d.conn.WatchSpace(ctx, natsd.SpaceOptions{
+			Looked: func(now natsd.Space) { d.log.SetRoom(now.Room) },
 			Changed: func(now natsd.Space) {
-				d.log.SetFull(now.Full)
 				d.log.SetTight(now.Low)
 				switch {
 				case now.Full:
