@@ -13,13 +13,13 @@ import (
 // before all of these have ended.
 func (w *Owner) background(f func() func()) {
 	w.underway++
-	go func() {
+	w.crew.run(func() {
 		done := f()
 		w.mail.post(func() {
 			w.underway--
 			done()
 		})
-	}()
+	})
 }
 
 // load reads positions of the log in the background and hands them to done on the loop, up

@@ -25,6 +25,7 @@ type Owner struct {
 	lost     atomic.Bool   // with the lease
 	recorded chan struct{} // closed when nothing more will be recorded
 	mail     *mailbox
+	crew     *crew
 	timers   *timers
 	dests    map[relay.Destination]*destination
 
@@ -78,6 +79,7 @@ func Recover(ctx context.Context, shard int, o Options) (*Owner, error) {
 		log:    o.Logger.With().Int("shard", shard).Logger(),
 		state:  NewState(),
 		mail:   newMailbox(),
+		crew:   newCrew(),
 		timers: newTimers(),
 		dests:  map[relay.Destination]*destination{},
 		buried: map[relay.Position]func(){},
@@ -124,6 +126,7 @@ func Recover(ctx context.Context, shard int, o Options) (*Owner, error) {
 // off count as never made.
 func (w *Owner) Run(ctx context.Context, grace time.Duration) error {
 	w.journal = w.o.Log.Journal(w.stored)
+	defer w.crew.dismiss()
 	defer w.closeJournal()
 	defer w.leave()
 	for d := range w.state.open {
