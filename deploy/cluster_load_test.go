@@ -19,8 +19,7 @@ import (
 
 const (
 	loadChannels      = 24
-	loadConversations = 4                      // of each channel
-	loadPace          = 250 * time.Millisecond // between two messages of a conversation: 384 a second in all
+	loadConversations = 4 // of each channel
 	// loadPatience is how long one request may take; the relay itself gives up sooner.
 	loadPatience = 20 * time.Second
 )
@@ -29,6 +28,7 @@ const (
 // sending its next message when the last one was accepted, over all relays in turn.
 type load struct {
 	relays func() []*client.Client
+	pace   time.Duration // between two messages of a conversation
 
 	mu       sync.Mutex
 	accepted map[relay.ID]time.Time // by id, when
@@ -46,10 +46,10 @@ type refusal struct {
 }
 
 // startLoad begins to send to the channels.
-func startLoad(t *testing.T, channels []int64, relays func() []*client.Client) *load {
+func startLoad(t *testing.T, channels []int64, pace time.Duration, relays func() []*client.Client) *load {
 	t.Helper()
 	ctx, stop := context.WithCancel(t.Context())
-	l := &load{relays: relays, accepted: map[relay.ID]time.Time{}, stop: stop}
+	l := &load{relays: relays, pace: pace, accepted: map[relay.ID]time.Time{}, stop: stop}
 	for _, id := range channels {
 		for c := range loadConversations {
 			l.done.Go(func() { l.converse(ctx, client.OutboundMessage{ChannelID: id, ToAddress: fmt.Sprint("customer-", c)}) })
@@ -68,7 +68,7 @@ func (l *load) end() {
 // converse sends the numbers from 1 on. A message that was not accepted is sent again, to
 // another relay, under the same Idempotency-Key, until it is.
 func (l *load) converse(ctx context.Context, m client.OutboundMessage) {
-	pace := time.NewTicker(loadPace)
+	pace := time.NewTicker(l.pace)
 	defer pace.Stop()
 	turn := int(m.ChannelID)
 	for n := 1; ctx.Err() == nil; n++ {

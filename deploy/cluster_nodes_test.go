@@ -149,10 +149,10 @@ func (n *node) ready() {
 	}
 }
 
-// await waits until the node says that it is ready, and that within a minute.
+// await waits until the node says that it is ready.
 func (n *node) await() {
 	n.c.t.Helper()
-	eventually(n.c.t, time.Minute, func() error {
+	eventually(n.c.t, patience, func() error {
 		if ok, said := n.asks(n.path, nil); !ok {
 			return fmt.Errorf("%s is not ready: %s", n.name, said)
 		}
@@ -250,7 +250,7 @@ func (n *node) address() netip.Addr {
 func (c *cluster) leader(stream string) *node {
 	c.t.Helper()
 	var led *node
-	eventually(c.t, time.Minute, func() error {
+	eventually(c.t, patience, func() error {
 		for _, s := range c.servers {
 			leaders, err := s.leaders()
 			if err != nil {
@@ -272,7 +272,7 @@ func (c *cluster) calm() {
 	c.t.Helper()
 	var agreed map[string]string
 	var since time.Time
-	eventually(c.t, 2*time.Minute, func() error {
+	eventually(c.t, patience, func() error {
 		for _, s := range c.servers {
 			if ok, said := s.asks(s.path, nil); !ok {
 				since = time.Time{}

@@ -30,27 +30,35 @@ const (
 	// justBefore is how long before an incident a message may have been delivered and be
 	// delivered again after it: its attempt was not recorded yet.
 	justBefore = 2 * time.Second
+	// patience is how long the test waits for what is to come on a machine of any speed.
+	patience = 3 * time.Minute
 )
 
 // TestCluster runs three relays on three NATS servers under load and takes one after the
 // other from them: a relay by kill -9, by a graceful stop, by cutting it off from the store,
-// a server by kill -9 and by cutting it off. OMNIRELAY_TEST_ROUNDS is how often. It is not
-// parallel to the other tests here, for it measures.
+// a server by kill -9 and by cutting it off. What must hold on any machine is checked always:
+// nothing accepted is lost, first sights are in order, nothing is repeated that an incident
+// does not explain, every refusal is one that a sender can act on, all relays tell the same.
+//
+// How long things take is checked only where OMNIRELAY_TEST_ROUNDS says how often to do it
+// all: on a machine that is busy with other things no such limit holds. It is not parallel to
+// the other tests here.
 func TestCluster(t *testing.T) {
 	if testing.Short() {
 		t.Skip("runs a cluster in containers for minutes: left out by -short")
 	}
-	text, set := os.LookupEnv("OMNIRELAY_TEST_ROUNDS")
-	if !set {
-		t.Skip("measures failures on a machine of its own: set OMNIRELAY_TEST_ROUNDS=1 to run it")
+	rounds, pace, timed := 1, time.Second, false
+	if text, set := os.LookupEnv("OMNIRELAY_TEST_ROUNDS"); set {
+		var err error
+		rounds, err = strconv.Atoi(text)
+		require.NoError(t, err, "OMNIRELAY_TEST_ROUNDS")
+		pace, timed = 250*time.Millisecond, true
 	}
-	rounds, err := strconv.Atoi(text)
-	require.NoError(t, err, "OMNIRELAY_TEST_ROUNDS")
 	p := engine(t)
 	c := openCluster(t, p)
-	f := &fire{cluster: c, t: t, receiver: openReceiver(t, c.gate)}
+	f := &fire{cluster: c, t: t, timed: timed, receiver: openReceiver(t, c.gate)}
 	channels := createChannels(t, c.relays[0].api.Load(), f.receiver.url)
-	f.load = startLoad(t, channels, c.apis)
+	f.load = startLoad(t, channels, pace, c.apis)
 	f.channels = len(channels)
 	f.balanced()
 
@@ -83,6 +91,7 @@ type fire struct {
 	receiver *receiver
 	load     *load
 	channels int
+	timed    bool // check how long things take
 
 	incidents []incident
 }
@@ -95,6 +104,9 @@ type incident struct{ from, until time.Time }
 func (f *fire) steady(within time.Duration) {
 	f.t.Helper()
 	began := time.Now()
+	if !f.timed {
+		within = patience
+	}
 	eventually(f.t, within+10*time.Second, func() error {
 		accepted := f.load.acceptedIDs()
 		fresh := map[int64]bool{}
@@ -118,7 +130,7 @@ func (f *fire) balanced() {
 	f.t.Helper()
 	f.calm()
 	f.steady(electing)
-	eventually(f.t, electing, func() error {
+	eventually(f.t, patience, func() error {
 		if owners := f.owners(); len(owners) < len(f.relays) {
 			return fmt.Errorf("not every relay delivers: %v", owners)
 		}
@@ -131,7 +143,9 @@ func (f *fire) well() {
 	f.t.Helper()
 	require.Empty(f.t, f.load.wrong(), "an answer that no sender should see")
 	require.Empty(f.t, f.receiver.outOfOrder())
-	require.Empty(f.t, f.receiver.twoAtOnce())
+	if f.timed {
+		require.Empty(f.t, f.receiver.twoAtOnce())
+	}
 }
 
 // incident has something happen, waits until everything is delivered again without what was
@@ -146,9 +160,20 @@ func (f *fire) incident(name string, within time.Duration, strike, mend func()) 
 	quiet := silence(f.receiver.since(at.Add(-time.Second)), at)
 	mend()
 	f.balanced()
-	f.incidents = append(f.incidents, incident{at.Add(-justBefore), time.Now()})
+	f.expect(at)
 	f.report(fmt.Sprint(name, ", ", owners), at, quiet, silence(f.receiver.since(without), without))
-	require.LessOrEqual(f.t, quiet, within, "the longest time that a channel waited for others to take over")
+	if f.timed {
+		require.LessOrEqual(f.t, quiet, within, "the longest time that a channel waited for others to take over")
+	}
+}
+
+// expect notes an incident that began at a moment and is over.
+func (f *fire) expect(at time.Time) {
+	before := justBefore
+	if !f.timed {
+		before = patience
+	}
+	f.incidents = append(f.incidents, incident{at.Add(-before), time.Now()})
 }
 
 // graceful stops a relay and starts it again: nothing may be repeated.
@@ -163,6 +188,10 @@ func (f *fire) graceful(name string, victim *node) {
 	victim.revive()
 	f.balanced()
 	f.report(fmt.Sprint(name, ", ", owners), at, quiet, silence(f.receiver.since(without), without))
+	if !f.timed {
+		f.expect(at) // a relay that got no processor for seconds has lost its leases, as in a crash
+		return
+	}
 	repeats, _ := f.repeats(at)
 	require.Zero(f.t, repeats, "a relay that is stopped repeats nothing")
 	require.LessOrEqual(f.t, quiet, takeOver)
@@ -192,8 +221,10 @@ func (f *fire) report(name string, at time.Time, lost, mended time.Duration) {
 	repeats, oldest := f.repeats(at)
 	f.t.Logf("%s: longest silence of a channel %.1f s, when it came back %.1f s; %d repeats, of what was delivered in the last %.2f s before; refused %v over %.1f s, slowest refusal %.1f s; %.0f s in all",
 		name, lost.Seconds(), mended.Seconds(), repeats, oldest.Seconds(), codes, window.Seconds(), slowest.Seconds(), time.Since(at).Seconds())
-	require.Less(f.t, slowest, 12*time.Second, "no sender waits long for a refusal")
-	require.Less(f.t, oldest, unrecorded, "a relay went on delivering what it could not record")
+	if f.timed {
+		require.Less(f.t, slowest, 12*time.Second, "no sender waits long for a refusal")
+		require.Less(f.t, oldest, unrecorded, "a relay went on delivering what it could not record")
+	}
 }
 
 // repeats counts the messages that came again since a moment. How long before their channel
@@ -224,7 +255,7 @@ func (f *fire) repeats(since time.Time) (n int, oldest time.Duration) {
 // settle waits for the end of the work and checks every message.
 func (f *fire) settle() {
 	accepted := f.load.acceptedIDs()
-	eventually(f.t, time.Minute, func() error {
+	eventually(f.t, patience, func() error {
 		if missing := f.receiver.missing(accepted); len(missing) > 0 {
 			return fmt.Errorf("%d of %d accepted messages are not delivered, such as %s", len(missing), len(accepted), missing[0])
 		}
@@ -251,7 +282,7 @@ func (f *fire) settle() {
 	}
 
 	// Any relay tells what became of any message, as soon as the last attempt is recorded.
-	eventually(f.t, time.Minute, func() error {
+	eventually(f.t, patience, func() error {
 		var asked sync.WaitGroup
 		errs := make([]error, len(f.relays))
 		for i, r := range f.relays {
