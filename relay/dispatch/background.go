@@ -22,26 +22,72 @@ func (w *Owner) background(f func() func()) {
 	})
 }
 
+// reading is a part of the log that is to be read back.
+type reading struct {
+	positions []relay.Position
+	begin     func() (budget int64)
+	done      func([]loaded)
+}
+
 // load reads positions of the log in the background and hands them to done on the loop, up
-// to the first that could not be read just now or with which they have budget bytes.
-func (w *Owner) load(positions []relay.Position, budget int64, done func([]loaded)) {
-	w.background(func() func() {
-		select {
-		case w.loads <- struct{}{}:
-			defer func() { <-w.loads }()
-		case <-w.work.Done():
-			return func() {}
-		}
-		got := make([]loaded, 0, len(positions))
-		for _, pos := range positions {
-			e, err := w.o.Log.Load(w.work, w.shard, pos)
-			got = append(got, loaded{pos: pos, entry: &e, err: err})
-			if budget -= int64(e.Size); transient(err) || budget <= 0 {
-				break
+// to the first that could not be read just now or with which they have as many bytes as begin
+// allows, which is asked when it is their turn. Few are read at the same time; the others wait
+// without a goroutine.
+func (w *Owner) load(positions []relay.Position, begin func() (budget int64), done func([]loaded)) {
+	w.unread = append(w.unread, reading{positions, begin, done})
+	w.loadNext()
+}
+
+func (w *Owner) loadNext() {
+	for w.loads < loadsMost && len(w.unread) > 0 && !w.stopping {
+		r := w.sweep()
+		budget := r.begin()
+		w.loads++
+		w.background(func() func() {
+			got := w.readBack(r.positions, budget)
+			return func() {
+				w.loads--
+				r.done(got)
+				w.loadNext()
 			}
+		})
+	}
+}
+
+// sweep takes the reading whose turn it is: the next one up the log from the last, and from
+// the beginning again when there is none. What lies in one block of the log is thus read
+// together, however many destinations ask at once.
+func (w *Owner) sweep() reading {
+	next, lowest := -1, 0
+	for i, r := range w.unread {
+		if pos := r.positions[0]; pos < w.unread[lowest].positions[0] {
+			lowest = i
 		}
-		return func() { done(got) }
-	})
+		if pos := r.positions[0]; pos >= w.swept && (next < 0 || pos < w.unread[next].positions[0]) {
+			next = i
+		}
+	}
+	if next < 0 {
+		next = lowest
+	}
+	r := w.unread[next]
+	last := len(w.unread) - 1
+	w.unread[next], w.unread[last] = w.unread[last], reading{}
+	w.unread = w.unread[:last]
+	w.swept = r.positions[0]
+	return r
+}
+
+func (w *Owner) readBack(positions []relay.Position, budget int64) []loaded {
+	got := make([]loaded, 0, len(positions))
+	for _, pos := range positions {
+		e, err := w.o.Log.Load(w.work, w.shard, pos)
+		got = append(got, loaded{pos: pos, entry: &e, err: err})
+		if budget -= int64(e.Size); transient(err) || budget <= 0 {
+			break
+		}
+	}
+	return got
 }
 
 // bury stores a dead letter, for as long as it takes, and then runs done on the loop.

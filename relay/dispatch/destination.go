@@ -106,7 +106,7 @@ func (d *destination) rewind() {
 
 // arrive takes a message from the shared reader.
 func (d *destination) arrive(r queue.Record) {
-	if d.backlog > 0 || d.blocked() || !d.room() {
+	if d.backlog > 0 || !d.takes() {
 		d.backlog++
 		d.pump()
 		return
@@ -114,8 +114,24 @@ func (d *destination) arrive(r queue.Record) {
 	d.cursor = r.Position
 	e, err := r.Entry()
 	d.admit(loaded{pos: r.Position, entry: &e, err: err})
+	if d.breaker.open {
+		d.empty()
+	}
 	d.pump()
 }
+
+// takes reports whether the next message may go into its lane. While the breaker is open a few
+// may: the next probe should carry the one of another conversation.
+func (d *destination) takes() bool {
+	if d.blocked() {
+		return d.breaker.open && !d.held && d.replay == "" && !d.w.stopping &&
+			d.waiting+d.bodies < min(probeLanes, d.w.o.Bounds.Waiting)
+	}
+	return d.room()
+}
+
+// probeLanes is how many messages a destination whose breaker is open takes into its lanes.
+const probeLanes = 4
 
 // blocked reports whether nothing may be sent for now, so that nothing need be in memory.
 func (d *destination) blocked() bool {
@@ -145,16 +161,20 @@ func (d *destination) fill() {
 		if d.inflight > 0 || d.breaker.openUntil.After(time.Now()) || (d.looked && len(d.lanes) > 0) {
 			return
 		}
-		// One for the probe, or one more conversation to probe with: every read may bring a
-		// whole block of the log into memory, and there may be thousands of such destinations.
-		d.looked, n = true, 1
+		d.looked = true
 	}
 	next := d.w.state.OpenAfter(d.name, d.cursor, n, nil)
+	if d.breaker.open {
+		next = near(next)
+	}
 	d.loading = true
 	// Many destinations may read at once, as after a restart: what this one is about to hold
-	// counts from now on.
-	d.reserve(max(d.budget()-d.bytes, 0))
-	d.w.load(next, d.reserved, func(got []loaded) {
+	// counts as soon as it is read.
+	begin := func() int64 {
+		d.reserve(max(d.budget()-d.bytes, 0))
+		return d.reserved
+	}
+	d.w.load(next, begin, func(got []loaded) {
 		d.loading = false
 		d.reserve(0)
 		for _, g := range got {
@@ -176,6 +196,20 @@ func (d *destination) fill() {
 		}
 		d.pump()
 	})
+}
+
+// lookSpan is about how many positions of the log one of its blocks holds.
+const lookSpan = 4096
+
+// near is what of the positions is close to the first: every read may bring a whole block of the
+// log into memory, and there may be thousands of destinations that read to probe with.
+func near(positions []relay.Position) []relay.Position {
+	for i, pos := range positions {
+		if pos > positions[0]+lookSpan {
+			return positions[:i]
+		}
+	}
+	return positions
 }
 
 // admit puts a message at the end of its conversation's lane.

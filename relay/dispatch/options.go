@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/rs/zerolog"
+	"golang.org/x/time/rate"
 
 	"omnirelay/queue"
 	"omnirelay/relay"
@@ -76,6 +77,7 @@ type Options struct {
 	reopenMost  int           // messages that one record of a replay opens again
 	retainEvery time.Duration // how often an owner looks whether its log needs less history
 	memory      *memory       // shared by the owners of one process
+	looks       *rate.Limiter // for all of them: searches of backlogs for another conversation to probe with
 }
 
 func (o Options) withDefaults() Options {
@@ -91,6 +93,9 @@ func (o Options) withDefaults() Options {
 	if o.memory == nil {
 		o.memory = &memory{total: o.Bounds.TotalBytes}
 	}
+	if o.looks == nil {
+		o.looks = rate.NewLimiter(1, 10)
+	}
 	return o
 }
 
@@ -105,3 +110,6 @@ type memory struct {
 func (m *memory) add(n int64) { m.used.Add(n) }
 
 func (m *memory) share() int64 { return (m.total - m.used.Load()) / 16 }
+
+// roomy reports whether there is room for what need not be in memory.
+func (m *memory) roomy() bool { return m.used.Load() < m.total/4 }

@@ -64,19 +64,32 @@ func (d *destination) observe(t *trial, r relay.Result) {
 	}
 }
 
-// empty leaves the bodies of everything that is not on its way to the log.
+// empty leaves the bodies of everything that is not on its way to the log, but for a few.
 func (d *destination) empty() {
 	for _, l := range d.lanes {
-		if l.state == laneBusy {
-			for i := range l.items[1:] {
-				d.shed(&l.items[i+1])
-			}
-			continue
-		}
-		for i := range l.items {
+		d.unload(l)
+	}
+}
+
+// unload leaves a lane's bodies to the log, but for its head's where that is on its way or
+// may stay.
+func (d *destination) unload(l *lane) {
+	for i := range l.items {
+		if i > 0 || (l.state != laneBusy && !d.keeps(&l.items[0])) {
 			d.shed(&l.items[i])
 		}
 	}
+}
+
+// keptBytes is how much a destination keeps in memory of what waits for its next attempt.
+const keptBytes = 8 << 10
+
+// keeps reports whether the body of a message that waits stays in memory for its next attempt.
+// Thousands of destinations may be down at once, with their oldest messages anywhere in the
+// log: reading a whole block of it (8 MiB) for each retry and each probe would keep the log in
+// memory in place of a few bodies.
+func (d *destination) keeps(it *item) bool {
+	return it.entry != nil && !d.held && d.exists && d.bytes <= keptBytes && d.w.o.memory.roomy()
 }
 
 func (d *destination) closeBreaker() {

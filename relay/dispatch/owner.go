@@ -36,10 +36,12 @@ type Owner struct {
 	underway int                       // attempts, reads, burials and snapshots in the background
 	buried   map[relay.Position]func() // what goes on when a message is recorded as dead
 	stopping bool
-	clogged  bool          // the journal is behind: start nothing
-	valid    func() bool   // the shard is still ours: otherwise start nothing
-	loads    chan struct{} // bounds the reads under way
-	unread   chan struct{} // bounds the records in the mailbox
+	clogged  bool        // the journal is behind: start nothing
+	valid    func() bool // the shard is still ours: otherwise start nothing
+	loads    int         // readings under way
+	unread   []reading   // those that wait
+	swept    relay.Position
+	arriving chan struct{} // bounds the records in the mailbox
 
 	saved     struct{ messages, attempts uint64 } // what the last snapshot covers
 	saving    bool                                // a snapshot is being saved
@@ -57,8 +59,8 @@ const (
 	// lateRecords is how long an owner that has lost its shard goes on trying to record what
 	// it had done.
 	lateRecords = 5 * time.Second
-	// unreadMost bounds the records that wait in the mailbox.
-	unreadMost = 1024
+	// arrivingMost bounds the records that wait in the mailbox.
+	arrivingMost = 1024
 	// loadsMost is how many backlogs are read at the same time.
 	loadsMost = 8
 )
@@ -85,8 +87,7 @@ func Recover(ctx context.Context, shard int, o Options) (*Owner, error) {
 		buried: map[relay.Position]func(){},
 
 		recorded: make(chan struct{}),
-		loads:    make(chan struct{}, loadsMost),
-		unread:   make(chan struct{}, unreadMost),
+		arriving: make(chan struct{}, arrivingMost),
 
 		valid:     func() bool { return true },
 		retention: o.Log.Retention(shard),
@@ -247,9 +248,9 @@ func (w *Owner) destination(name relay.Destination) *destination {
 // read is called by the reader of the message log; it waits while the loop is behind.
 func (w *Owner) read(r queue.Record) {
 	select {
-	case w.unread <- struct{}{}:
+	case w.arriving <- struct{}{}:
 		w.mail.post(func() {
-			<-w.unread
+			<-w.arriving
 			w.arrived(r)
 		})
 	case <-w.work.Done():

@@ -21,9 +21,7 @@ func (d *destination) schedule(l *lane) {
 // park lets a lane wait for its head's next attempt. Its bodies stay in the log meanwhile.
 func (d *destination) park(l *lane, until time.Time) {
 	l.state = laneWaiting
-	for i := range l.items {
-		d.shed(&l.items[i])
-	}
+	d.unload(l)
 	l.alarm = d.w.timers.add(until, func() {
 		l.state = laneReady
 		d.ready = append(d.ready, l)
@@ -55,6 +53,15 @@ func (d *destination) pump() {
 		d.start(l)
 	}
 	d.fill()
+	d.retire()
+}
+
+// retire forgets a destination that was deleted and has nothing left to settle.
+func (d *destination) retire() {
+	done := !d.exists && len(d.lanes) == 0 && d.backlog == 0 && d.inflight == 0 && !d.loading
+	if done && d.w.dests[d.name] == d {
+		delete(d.w.dests, d.name)
+	}
 }
 
 func (d *destination) mayStart(l *lane) bool {
@@ -129,7 +136,7 @@ func (d *destination) start(l *lane) {
 		return
 	}
 	t.probe = d.breaker.open
-	l.tried, d.looked = t.startedAt, false
+	l.tried, d.looked = t.startedAt, d.breaker.open && !d.w.o.looks.Allow()
 	d.w.background(func() func() {
 		r := d.w.o.Sender.Deliver(d.w.work, t.entry)
 		return func() { d.ended(l, t, r) }
@@ -138,7 +145,7 @@ func (d *destination) start(l *lane) {
 
 // fetch reads the body of a busy lane's head and puts the lane first in the queue.
 func (d *destination) fetch(l *lane) {
-	d.w.load([]relay.Position{l.head().pos}, 0, func(got []loaded) {
+	d.w.load([]relay.Position{l.head().pos}, func() int64 { return 0 }, func(got []loaded) {
 		d.inflight--
 		switch err := got[0].err; {
 		case err == nil:
