@@ -16,6 +16,7 @@ import (
 	"omnirelay/relay/auth"
 	"omnirelay/relay/chat"
 	"omnirelay/relay/download"
+	"omnirelay/relay/tickets"
 )
 
 // The largest request body and the largest file, bytes, unless Options say otherwise.
@@ -36,6 +37,9 @@ type Options struct {
 	Accounts *chat.Accounts
 	Sessions *chat.Sessions
 	Links    *download.Links
+
+	// Tickets knows which customer a ticket of the helpdesk belongs to; nil knows none.
+	Tickets *tickets.Tickets
 
 	// Queries answers the questions of live chat from a helpdesk; nil answers them from the
 	// accounts.

@@ -31,6 +31,7 @@ import (
 	"omnirelay/relay/download"
 	"omnirelay/relay/helpdesk"
 	"omnirelay/relay/sink"
+	"omnirelay/relay/tickets"
 	"omnirelay/signer"
 )
 
@@ -102,6 +103,7 @@ type half struct {
 	channels *endpoints.Registry
 	accounts *chat.Accounts
 	sessions *chat.Sessions
+	tickets  *tickets.Tickets
 	close    func()
 }
 
@@ -131,13 +133,16 @@ func newHalf(t *testing.T, change func(*config.Config)) *half {
 	require.NoError(t, err)
 	links, err := download.Open(ctx, js, download.Options{BaseURL: "https://relay.example.com"})
 	require.NoError(t, err)
+	h.tickets, err = tickets.Open(ctx, js, tickets.Options{TTL: time.Duration(c.Helpdesk.TicketTTL)})
+	require.NoError(t, err)
 	targets, err := newDestinations(c, h.channels, liveChat{accounts: h.accounts, sessions: h.sessions, files: h.files, links: links})
 	require.NoError(t, err)
 	transport := h.out.transport()
 	d := dispatch.New(dispatch.Options{
 		Log: h.log,
 		Sender: &learning{
-			Sender: deliver.New(deliver.Options{Transport: transport, Resolver: targets}), sessions: h.sessions, log: zerolog.Nop(),
+			Sender:   deliver.New(deliver.Options{Transport: transport, Resolver: targets}),
+			sessions: h.sessions, tickets: h.tickets, log: zerolog.Nop(),
 		},
 		Catalog: targets, Holds: holds, Replays: replays, Logger: zerolog.Nop(),
 		Observer: &statusTeller{channels: h.channels, log: h.log, window: time.Hour},
