@@ -234,60 +234,6 @@ func visitor(kind, session string, fields map[string]string) relay.Message {
 	return m
 }
 
-func TestTheHelpdeskIsDownForAnHour(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		h := newHalf(t, omnideskAt)
-		desk := h.desk()
-		const conversations, each = 20, 30
-		say := func(n int) {
-			for c := range conversations {
-				if c%2 == 0 {
-					h.append(customer(fmt.Sprint("customer-", c), fmt.Sprint(n)))
-					continue
-				}
-				m := visitor(helpdesk.TypeChatMessage, fmt.Sprint("session-number-", c), nil)
-				m.Text = fmt.Sprint(n)
-				h.append(m)
-			}
-		}
-		say(0)
-		h.waitFor(time.Minute)
-		h.out.down.Store(true)
-		desk.Misbehave(sink.Fault{Action: sink.Answer, Status: 503}) // on the connections that stay open
-		for n := 1; n < each; n++ {
-			say(n)
-			h.waitFor(2 * time.Minute)
-		}
-		h.waitFor(2 * time.Minute)
-		for _, ticket := range desk.Tickets() {
-			require.Len(t, ticket.Messages, 1, "nothing came through in that hour")
-		}
-		h.out.down.Store(false)
-		desk.Misbehave()
-		h.waitFor(10 * time.Minute)
-
-		want := []string{}
-		for n := range each {
-			want = append(want, fmt.Sprint(n))
-		}
-		tickets := desk.Tickets()
-		require.Len(t, tickets, conversations)
-		for _, ticket := range tickets {
-			require.Equal(t, want, ticket.Messages)
-		}
-		stats := desk.Stats()
-		require.Zero(t, stats.OutOfOrder)
-		require.Zero(t, stats.Repeats)
-		require.Zero(t, stats.Unreadable)
-		require.Equal(t, conversations*each, stats.Accepted)
-		page, err := h.log.Dead(t.Context(), queue.DeadFilter{})
-		require.NoError(t, err)
-		require.Empty(t, page.Items)
-		h.close()
-	})
-}
-
 func TestATicketIsLearntAndShown(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
