@@ -10,6 +10,7 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"github.com/rs/zerolog"
+	"golang.org/x/time/rate"
 
 	"omnirelay/endpoints"
 	"omnirelay/queue"
@@ -80,6 +81,7 @@ type API struct {
 	buffers sync.Pool       // *bytes.Buffer, for bodies
 	ending  context.Context // ends streams
 	end     context.CancelFunc
+	pace    *rate.Limiter // of downloads
 	openapi []byte
 	docs    []byte
 }
@@ -101,7 +103,7 @@ func New(o Options) (*API, error) {
 	if o.StartedAt.IsZero() {
 		o.StartedAt = o.Now()
 	}
-	a := &API{o: o, echo: echo.New()}
+	a := &API{o: o, echo: echo.New(), pace: newDownloadPace()}
 	a.ending, a.end = context.WithCancel(context.Background())
 	// X-Forwarded-For is anybody's word: the log names who really connected.
 	a.echo.IPExtractor = echo.ExtractIPDirect()
