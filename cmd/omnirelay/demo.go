@@ -9,6 +9,7 @@ import (
 	"net/http"
 	"net/netip"
 	"os"
+	"slices"
 	"time"
 
 	"github.com/rs/zerolog"
@@ -18,6 +19,7 @@ import (
 	"omnirelay/relay/client"
 	"omnirelay/relay/config"
 	"omnirelay/relay/daemon"
+	"omnirelay/relay/egress"
 	"omnirelay/relay/helpdesk"
 	"omnirelay/relay/sink"
 	"omnirelay/signer"
@@ -63,8 +65,8 @@ type demo struct {
 func (a *app) demo(ctx context.Context, stay time.Duration) (err error) {
 	d := &demo{say: a.printf}
 	defer func() {
-		for i := len(d.undo) - 1; i >= 0; i-- {
-			err = errors.Join(err, d.undo[i]())
+		for _, undo := range slices.Backward(d.undo) {
+			err = errors.Join(err, undo())
 		}
 	}()
 	if err := d.open(ctx); err != nil {
@@ -99,7 +101,7 @@ func (d *demo) open(ctx context.Context) error {
 	d.key = "demo-" + rand.Text()
 	c := config.Default()
 	c.Listen, c.AdminListen, c.DataDir, c.BootstrapKey = "127.0.0.1:0", "127.0.0.1:0", dir, config.NewSecret(d.key)
-	c.Egress.Allow = []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")}
+	c.Egress.Allow = loopback()
 	c.Helpdesk.Kind, c.Helpdesk.BaseURL, c.Helpdesk.APIKey = config.HelpdeskOmnidesk, d.deskAt, config.NewSecret("demo")
 	// Nobody should have to wait for the story to go on.
 	c.Delivery.RetryInitial, c.Delivery.BreakerMaxWait = relay.Duration(200*time.Millisecond), relay.Duration(500*time.Millisecond)
@@ -121,13 +123,18 @@ func (d *demo) open(ctx context.Context) error {
 	return d.furnish(ctx, secret)
 }
 
+// loopback is where everything of the demo is.
+func loopback() []netip.Prefix { return []netip.Prefix{netip.MustParsePrefix("127.0.0.0/8")} }
+
 // furnish makes the channel on both sides and the chat account, and follows the relay.
 func (d *demo) furnish(ctx context.Context, secret signer.Secret) error {
 	ch, err := d.CreateChannel(ctx, client.ChannelFields{Name: new("App"), Endpoint: new(d.appAt + "/app"), Secret: new(secret.Reveal())})
 	if err != nil {
 		return err
 	}
-	desk := helpdesk.NewChannels(helpdesk.NewAccount(d.deskAt, "demo"), http.DefaultTransport)
+	transport := egress.New(loopback()).Transport()
+	defer transport.CloseIdleConnections()
+	desk := helpdesk.NewChannels(helpdesk.NewAccount(d.deskAt, "demo"), transport)
 	if _, err := desk.Create(ctx, helpdesk.Channel{Name: ch.Name, Icon: ch.Icon, Endpoint: ch.HookURL}); err != nil {
 		return err
 	}

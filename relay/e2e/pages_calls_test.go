@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"io"
 	"mime"
@@ -198,7 +199,7 @@ func (c hookCall) fields(t *testing.T) (fields map[string]string, file string) {
 	parts := multipart.NewReader(strings.NewReader(c.Body), params["boundary"])
 	for {
 		p, err := parts.NextPart()
-		if err == io.EOF {
+		if errors.Is(err, io.EOF) {
 			return fields, file
 		}
 		require.NoError(t, err)

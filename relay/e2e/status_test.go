@@ -52,7 +52,7 @@ func TestAStatusCallbackIsToldEverything(t *testing.T) {
 	inbound, err := r.SendInbound(t.Context(), client.InboundMessage{ChannelID: 1001, FromAddress: "ann", Message: "Hello"})
 	require.NoError(t, err)
 	ticket := r.becomes(inbound.MessageID, client.StateDelivered).TicketID
-	require.Equal(t, 1, len(d.takes(1)))
+	d.takes(1)
 
 	line := func(id relay.ID, state, reason string, attempt, status int) string {
 		return fmt.Sprint(id, " ", state, " ", reason, " ", attempt, " ", status)
