@@ -2,6 +2,7 @@ package tickets_test
 
 import (
 	"context"
+	"strconv"
 	"strings"
 	"testing"
 	"testing/synctest"
@@ -95,6 +96,27 @@ func TestSilenceForgetsATicket(t *testing.T) {
 		require.Zero(t, ticketOf(t, m, ann))
 		require.Empty(t, addressOf(t, m, 1001, 7))
 	})
+}
+
+func TestTheLongestSilentMakeRoom(t *testing.T) {
+	t.Parallel()
+	const most = 3
+	m, err := tickets.Open(t.Context(), natsdtest.Open(t).JetStream(), tickets.Options{TTL: ttl, Most: most})
+	require.NoError(t, err)
+	customer := func(id int64) tickets.Customer {
+		return tickets.Customer{ChannelID: 1001, Address: strconv.FormatInt(id, 10)}
+	}
+	for id := int64(1); id <= 10; id++ {
+		require.NoError(t, m.Learn(t.Context(), customer(id), id))
+	}
+	for id := int64(1); id <= 10; id++ {
+		want, address := id, customer(id).Address
+		if id <= 10-most {
+			want, address = 0, ""
+		}
+		require.Equal(t, want, ticketOf(t, m, customer(id)))
+		require.Equal(t, address, addressOf(t, m, 1001, id))
+	}
 }
 
 func TestAMemoryOfNoLengthIsRefused(t *testing.T) {
