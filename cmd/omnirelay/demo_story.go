@@ -131,11 +131,11 @@ func (d *demo) visitor(ctx context.Context, text string) (relay.ID, error) {
 
 // agent answers a ticket in the helpdesk, and waits until it has arrived.
 func (d *demo) agent(ctx context.Context, ticket int64, text string) error {
-	arrived := d.app.Stats().Accepted
+	before := d.timeline.soFar()
 	if _, err := d.desk.Reply(ctx, ticket, text); err != nil {
 		return err
 	}
-	return d.timeline.until(ctx, func() bool { return d.app.Stats().Accepted > arrived })
+	return d.timeline.until(ctx, func() bool { return d.timeline.arrived > before })
 }
 
 // invite prints lines to paste, and stays a while.

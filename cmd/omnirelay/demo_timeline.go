@@ -17,15 +17,23 @@ type timeline struct {
 	say   func(text string, args ...any) error
 	ended chan struct{}
 
-	mu     sync.Mutex
-	last   map[relay.ID]relay.Attempt
-	failed int           // attempts that came to nothing so far
-	news   chan struct{} // closed at the next event, and made anew
+	// Of the goroutine that prints.
+	told  map[relay.ID]bool
+	early map[relay.ID][]*relay.Attempt // that overtook the acceptance of their message
+
+	mu      sync.Mutex
+	last    map[relay.ID]relay.Attempt
+	failed  int           // attempts that came to nothing so far
+	arrived int           // deliveries to customers so far
+	news    chan struct{} // closed at the next attempt, and made anew
 }
 
 // follow starts to print, until the tail ends.
 func follow(tail *client.Tail, say func(string, ...any) error) *timeline {
-	l := &timeline{began: time.Now(), say: say, ended: make(chan struct{}), last: map[relay.ID]relay.Attempt{}, news: make(chan struct{})}
+	l := &timeline{
+		began: time.Now(), say: say, ended: make(chan struct{}), news: make(chan struct{}),
+		told: map[relay.ID]bool{}, early: map[relay.ID][]*relay.Attempt{}, last: map[relay.ID]relay.Attempt{},
+	}
 	go func() {
 		defer close(l.ended)
 		for {
@@ -41,32 +49,57 @@ func follow(tail *client.Tail, say func(string, ...any) error) *timeline {
 // wait waits until nothing is printed any more.
 func (l *timeline) wait() { <-l.ended }
 
-// take prints an event and remembers it.
+// take prints an event and remembers it. A message's acceptance is printed first, though an
+// attempt may be told of before it.
 func (l *timeline) take(e client.Event) error {
-	var err error
-	switch {
-	case e.Message != nil:
-		err = l.print(e.Message.AcceptedAt, senderOf(e.Message)+" → relay", "%s", sayingOf(e.Message))
-	case e.Attempt != nil:
-		t := e.Attempt
-		err = l.print(t.StartedAt.Add(time.Duration(t.Duration)), "relay → "+receiverOf(t), "%s", outcomeOf(t))
-		l.mu.Lock()
-		l.last[t.MessageID] = *t
-		if t.Outcome != relay.Delivered {
-			l.failed++
+	if t := e.Attempt; t != nil {
+		if !l.told[t.MessageID] {
+			l.early[t.MessageID] = append(l.early[t.MessageID], t)
+			return nil
 		}
-		close(l.news)
-		l.news = make(chan struct{})
-		l.mu.Unlock()
+		return l.attempt(t)
 	}
-	return err
+	m := e.Message
+	if m == nil {
+		return nil
+	}
+	l.told[m.ID] = true
+	if err := l.print(m.AcceptedAt, senderOf(m)+" → relay", "%s", sayingOf(m)); err != nil {
+		return err
+	}
+	for _, t := range l.early[m.ID] {
+		if err := l.attempt(t); err != nil {
+			return err
+		}
+	}
+	delete(l.early, m.ID)
+	return nil
+}
+
+// attempt prints and remembers an attempt.
+func (l *timeline) attempt(t *relay.Attempt) error {
+	if err := l.print(t.StartedAt.Add(time.Duration(t.Duration)), "relay → "+receiverOf(t), "%s", outcomeOf(t)); err != nil {
+		return err
+	}
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	l.last[t.MessageID] = *t
+	switch {
+	case t.Outcome != relay.Delivered:
+		l.failed++
+	case t.Destination != relay.Helpdesk:
+		l.arrived++
+	}
+	close(l.news)
+	l.news = make(chan struct{})
+	return nil
 }
 
 func (l *timeline) print(at time.Time, way, text string, args ...any) error {
 	return l.say("%7.3f  %-21s  %s\n", max(at.Sub(l.began), 0).Seconds(), way, fmt.Sprintf(text, args...))
 }
 
-// until waits for a state of things.
+// until waits for a state of things; holds is asked at each attempt, with the lock held.
 func (l *timeline) until(ctx context.Context, holds func() bool) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
@@ -98,6 +131,13 @@ func (l *timeline) settled(ctx context.Context, ids ...relay.ID) (last relay.Att
 		return true
 	})
 	return last, err
+}
+
+// soFar is how many deliveries to customers there were.
+func (l *timeline) soFar() int {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.arrived
 }
 
 // fails waits for so many more attempts that come to nothing.
