@@ -36,6 +36,7 @@ func floors() map[string]int {
 		"relay/chat":     1,
 		"relay/download": 1,
 		"relay/helpdesk": 1,
+		"relay/tickets":  1,
 		"relay/client":   1,
 
 		"relay/crash":    2,

@@ -19,6 +19,7 @@ func (a *app) commands() []*cobra.Command {
 		a.tailCommand(),
 		a.keyCommand(),
 		a.sinkCommand(),
+		a.demoCommand(),
 		a.benchCommand(),
 		a.configCommand(),
 		a.signatureCommand(),

@@ -10,12 +10,14 @@ import (
 
 	"github.com/labstack/echo/v4"
 	"github.com/rs/zerolog"
+	"golang.org/x/time/rate"
 
 	"omnirelay/endpoints"
 	"omnirelay/queue"
 	"omnirelay/relay/auth"
 	"omnirelay/relay/chat"
 	"omnirelay/relay/download"
+	"omnirelay/relay/tickets"
 )
 
 // The largest request body and the largest file, bytes, unless Options say otherwise.
@@ -36,6 +38,9 @@ type Options struct {
 	Accounts *chat.Accounts
 	Sessions *chat.Sessions
 	Links    *download.Links
+
+	// Tickets knows which customer a ticket of the helpdesk belongs to; nil knows none.
+	Tickets *tickets.Tickets
 
 	// Queries answers the questions of live chat from a helpdesk; nil answers them from the
 	// accounts.
@@ -76,6 +81,7 @@ type API struct {
 	buffers sync.Pool       // *bytes.Buffer, for bodies
 	ending  context.Context // ends streams
 	end     context.CancelFunc
+	pace    *rate.Limiter // of downloads
 	openapi []byte
 	docs    []byte
 }
@@ -97,7 +103,7 @@ func New(o Options) (*API, error) {
 	if o.StartedAt.IsZero() {
 		o.StartedAt = o.Now()
 	}
-	a := &API{o: o, echo: echo.New()}
+	a := &API{o: o, echo: echo.New(), pace: newDownloadPace()}
 	a.ending, a.end = context.WithCancel(context.Background())
 	// X-Forwarded-For is anybody's word: the log names who really connected.
 	a.echo.IPExtractor = echo.ExtractIPDirect()

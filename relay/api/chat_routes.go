@@ -79,7 +79,7 @@ func (a *API) chatRoutes() []route {
 		},
 		{
 			method: http.MethodGet, path: "/files/:file", id: "downloadFile",
-			summary: "Fetch a message's file", doc: "The address comes with the message and is good for seven days after it was accepted. It needs no key.",
+			summary: "Fetch a message's file", doc: "The address comes with the message and is good for delivery.download_lifetime after that was accepted, seven days by default. It needs no key.",
 			input: filePath(), errors: []*Error{errFields, errLink, errOldLink, errNotFound, errUnavailable}, handle: a.file,
 		},
 

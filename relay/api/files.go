@@ -172,7 +172,7 @@ func (a *API) file(r *request) error {
 	h.Set(echo.HeaderXContentTypeOptions, "nosniff")
 	r.Response().WriteHeader(http.StatusOK)
 	// A copy that breaks off leaves the answer shorter than it said, which every client sees.
-	_, err = io.Copy(r.Response(), content)
+	_, err = io.Copy(r.Response(), &paced{ctx: ctx, pace: a.pace, r: content})
 	return err
 }
 

@@ -107,6 +107,14 @@ func (a *API) acceptOutbound(r *request, c endpoints.Channel) error {
 		return badFields(relay.FieldError{Field: "ticketID", Rule: rule}, relay.FieldError{Field: "toAddress", Rule: rule})
 	}
 	m.Conversation = relay.ConversationOf(m.TicketID, "", m.ToAddress, m.ChannelID)
+	if m.ToAddress == "" && a.o.Tickets != nil {
+		// Agents know the ticket; an app may know its customers by their addresses only.
+		address, err := a.o.Tickets.Address(r.Request().Context(), c.ID, m.TicketID)
+		if err != nil {
+			return errUnavailable.because(err)
+		}
+		m.ToAddress = address
+	}
 	if c.IncludeSignature {
 		m.Signature = r.values.Text("signature")
 	}

@@ -157,6 +157,11 @@ func message(s queue.Status) client.Message {
 	if n := len(s.Attempts); n > 0 {
 		m.LastAttempt = &s.Attempts[n-1]
 	}
+	for _, attempt := range s.Attempts {
+		if s.Entry.TicketID == 0 && attempt.TicketID != 0 {
+			m.TicketID = attempt.TicketID // the latest that the helpdesk named
+		}
+	}
 	return m
 }
 

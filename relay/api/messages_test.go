@@ -14,7 +14,7 @@ import (
 )
 
 // attempt appends an attempt of a stored message, as its owner would.
-func (w *world) attempt(position relay.Position, outcome relay.Outcome, reason relay.Reason) relay.Attempt {
+func (w *world) attempt(position relay.Position, outcome relay.Outcome, reason relay.Reason, change ...func(*relay.Attempt)) relay.Attempt {
 	w.t.Helper()
 	e := w.stored(position)
 	a := relay.Attempt{
@@ -23,6 +23,9 @@ func (w *world) attempt(position relay.Position, outcome relay.Outcome, reason r
 	}
 	if outcome == relay.Retry {
 		a.Status, a.NextAt = 503, a.StartedAt.Add(time.Hour)
+	}
+	for _, c := range change {
+		c(&a)
 	}
 	done := make(chan struct{})
 	journal := w.queue.Journal(func(uint64, relay.Attempt) { close(done) })

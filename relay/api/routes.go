@@ -74,7 +74,7 @@ func (a *API) routes() []route {
 			summary: "List messages", doc: "Newest first.", input: listMessages(), answer: messageList{}, errors: []*Error{errFields}, handle: a.listMessages,
 		}, {
 			method: http.MethodGet, path: v1 + "/messages/:id", id: "getMessage", permission: auth.RelayRead,
-			summary: "Show a message and every attempt", input: helpdesk.Call{Strict: true, Fields: []helpdesk.Field{messageIDPath()}}, answer: itemAnswer[client.Message]{}, errors: one, handle: a.getMessage,
+			summary: "Show a message and every attempt", doc: "ticketID is shown also where only the helpdesk's answer named it.", input: helpdesk.Call{Strict: true, Fields: []helpdesk.Field{messageIDPath()}}, answer: itemAnswer[client.Message]{}, errors: one, handle: a.getMessage,
 		}, {
 			method: http.MethodGet, path: v1 + "/dead", id: "listDead", permission: auth.RelayRead,
 			summary: "List dead letters", doc: "Oldest first: the order in which a replay should go.", input: listDead(), answer: deadList{}, errors: []*Error{errFields}, handle: a.listDead,

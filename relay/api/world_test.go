@@ -12,6 +12,7 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
 
 	"github.com/rs/zerolog"
 	"github.com/stretchr/testify/require"
@@ -25,6 +26,7 @@ import (
 	"omnirelay/relay/chat"
 	"omnirelay/relay/client"
 	"omnirelay/relay/download"
+	"omnirelay/relay/tickets"
 )
 
 // world is the whole API on a real JetStream.
@@ -38,6 +40,7 @@ type world struct {
 	accounts *chat.Accounts
 	sessions *chat.Sessions
 	links    *download.Links
+	tickets  *tickets.Tickets
 	holds    *queue.Holds
 	replays  *queue.Replays
 	api      *api.API
@@ -97,6 +100,8 @@ func newWorld(t testing.TB, options ...func(*api.Options)) *world {
 	t.Cleanup(w.sessions.Close)
 	w.links, err = download.Open(ctx, js, download.Options{BaseURL: "https://relay.example.org"})
 	require.NoError(t, err)
+	w.tickets, err = tickets.Open(ctx, js, tickets.Options{TTL: time.Hour})
+	require.NoError(t, err)
 	w.files = files
 	o := api.Options{
 		Files:     files,
@@ -104,6 +109,7 @@ func newWorld(t testing.TB, options ...func(*api.Options)) *world {
 		Accounts:  w.accounts,
 		Sessions:  w.sessions,
 		Links:     w.links,
+		Tickets:   w.tickets,
 		Channels:  w.channels,
 		Keys:      w.keys,
 		Queue:     w.queue,

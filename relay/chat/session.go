@@ -92,7 +92,7 @@ func OpenSessions(ctx context.Context, js jetstream.JetStream, o SessionOptions)
 	o.TouchEvery = min(o.TouchEvery, o.TTL/4)
 	kv, err := js.CreateOrUpdateKeyValue(ctx, jetstream.KeyValueConfig{
 		Bucket:      SessionBucket,
-		Description: "omnirelay: live-chat sessions, until a day of silence",
+		Description: "omnirelay: live-chat sessions, until they are silent for long",
 		Replicas:    max(o.Replicas, 1),
 		TTL:         o.TTL,
 	})

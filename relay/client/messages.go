@@ -31,9 +31,13 @@ const (
 	StateRetrying  State = "retrying"  // tried; waits for its next attempt
 	StateDelivered State = "delivered" // answered with 2xx
 	StateDead      State = "dead"      // a dead letter
+
+	// StateScheduled is that of a message that waits for its time, NextAt. It is in no list of
+	// messages yet; see Client.Scheduled.
+	StateScheduled State = "scheduled"
 )
 
-// States lists every State.
+// States lists the states of messages in lists.
 func States() []State {
 	return []State{StateQueued, StateRetrying, StateDelivered, StateDead}
 }
@@ -42,7 +46,7 @@ func States() []State {
 type Message struct {
 	relay.Message
 	Sequence          relay.Position  `json:"sequence" doc:"The message's place in the log; grows within a conversation."`
-	State             State           `json:"state" doc:"queued, retrying, delivered or dead."`
+	State             State           `json:"state" doc:"queued, retrying, delivered or dead; scheduled while it waits for its time."`
 	LastAttempt       *relay.Attempt  `json:"lastAttempt,omitempty" doc:"The latest attempt that ended."`
 	NextAt            time.Time       `json:"nextAt,omitzero" doc:"When it is tried next, where that is known."`
 	Attempts          []relay.Attempt `json:"attempts,omitempty" doc:"Every attempt that ended, oldest first; with one message only, not in lists."`

@@ -63,6 +63,9 @@ type Config struct {
 	// Egress says where deliveries may go.
 	Egress Egress `yaml:"egress"`
 
+	// Chat is live chat.
+	Chat Chat `yaml:"chat"`
+
 	// Helpdesk is where customers' messages go.
 	Helpdesk Helpdesk `yaml:"helpdesk"`
 
@@ -202,6 +205,18 @@ type Delivery struct {
 
 	// BreakerMaxWait is the longest wait between two probes.
 	BreakerMaxWait relay.Duration `yaml:"breaker_max_wait" min:"100ms" max:"24h"`
+
+	// DownloadLifetime is how long the address of a file that goes out with a message is good,
+	// counted from the message's acceptance. It may not be less than max_age, or a message
+	// that waited could arrive with an address that is dead.
+	DownloadLifetime relay.Duration `yaml:"download_lifetime" min:"1m" max:"8760h"`
+}
+
+// Chat is the section chat.
+type Chat struct {
+	// SessionTTL is how long a chat session may be silent before it is forgotten: then its
+	// events are refused (404), replies find it no more, and it waits in no queue.
+	SessionTTL relay.Duration `yaml:"session_ttl" min:"1m" max:"720h"`
 }
 
 // Egress is the section egress.
@@ -242,6 +257,10 @@ type Helpdesk struct {
 
 	// Timeout is how long one request to the helpdesk may take.
 	Timeout relay.Duration `yaml:"timeout" min:"100ms" max:"5m"`
+
+	// TicketTTL is how long the ticket that an Omnidesk account named for a customer of a custom
+	// channel is remembered after the customer's last message; 0 remembers none.
+	TicketTTL relay.Duration `yaml:"ticket_ttl" min:"0s" max:"8760h"`
 
 	// OnTimeout says what to do when an Omnidesk account gave no answer and may or may not
 	// have taken the message: retry may repeat it there, dead leaves it to an operator.
@@ -316,12 +335,16 @@ func Default() Config {
 			Memory:          64 << 20,
 			BreakerFailures: 5,
 			BreakerMaxWait:  relay.Duration(5 * time.Minute),
+
+			DownloadLifetime: relay.Duration(168 * time.Hour),
 		},
+		Chat: Chat{SessionTTL: relay.Duration(24 * time.Hour)},
 		Helpdesk: Helpdesk{
 			Kind:        HelpdeskNone,
 			APIKeyIn:    KeyInHeader,
 			Concurrency: p.Concurrency,
 			Timeout:     p.Timeout,
+			TicketTTL:   relay.Duration(168 * time.Hour),
 			OnTimeout:   OnTimeoutRetry,
 		},
 	}

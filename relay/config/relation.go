@@ -3,6 +3,7 @@ package config
 import (
 	"fmt"
 	"net"
+	"time"
 
 	"omnirelay/signer"
 )
@@ -37,6 +38,10 @@ func (l *loading) checkRelations() {
 	}
 	if c.Delivery.QueueBytes > c.Delivery.Memory {
 		l.relation(fmt.Sprintf("must not be more than delivery.memory (%s)", c.Delivery.Memory), "delivery.queue_bytes", "delivery.memory")
+	}
+	if c.Delivery.DownloadLifetime < c.Delivery.MaxAge {
+		l.relation(fmt.Sprintf("must not be less than delivery.max_age (%s)", shortDuration(c.Delivery.MaxAge)),
+			"delivery.download_lifetime", "delivery.max_age")
 	}
 	if c.Intake.ReadHeaderTimeout > c.Intake.ReadTimeout {
 		l.relation(fmt.Sprintf("must not be more than intake.read_timeout (%s)", shortDuration(c.Intake.ReadTimeout)),
@@ -84,6 +89,9 @@ func (l *loading) checkNATS() {
 
 func (l *loading) checkHelpdesk() {
 	h := &l.config.Helpdesk
+	if ttl := time.Duration(h.TicketTTL); ttl != 0 && ttl < time.Minute {
+		l.relation("must be at least 1m, or 0 to remember none", "helpdesk.ticket_ttl")
+	}
 	if l.bad["helpdesk.kind"] {
 		return
 	}

@@ -141,7 +141,7 @@ func (d *Daemon) setup(ctx context.Context) error {
 		Log: d.log,
 		Sender: &learning{
 			Sender:   deliver.New(deliver.Options{Transport: transport, Resolver: targets, Version: d.o.Version}),
-			sessions: live.sessions, log: log,
+			sessions: live.sessions, tickets: live.tickets, log: log,
 		},
 		Catalog:  targets,
 		Holds:    holds,
@@ -175,6 +175,7 @@ func (d *Daemon) setup(ctx context.Context) error {
 		Accounts:        live.accounts,
 		Sessions:        live.sessions,
 		Links:           live.links,
+		Tickets:         live.tickets,
 		Queries:         queries(c.Helpdesk, transport),
 		CheckURL:        guard.CheckURL,
 		PublicURL:       c.BaseURL(d.public.Addr()),

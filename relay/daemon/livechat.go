@@ -15,6 +15,7 @@ import (
 	"omnirelay/relay/deliver"
 	"omnirelay/relay/download"
 	"omnirelay/relay/helpdesk"
+	"omnirelay/relay/tickets"
 )
 
 // liveChat is what live chat stands on, and what came with it: files and scheduled messages.
@@ -24,14 +25,16 @@ type liveChat struct {
 	files    *queue.Files
 	schedule *queue.Schedule
 	links    *download.Links
+	tickets  *tickets.Tickets // nil remembers none
 }
 
 func (d *Daemon) openLiveChat(ctx context.Context) (l liveChat, err error) {
-	js, replicas, log := d.conn.JetStream(), d.o.Config.NATS.Replicas, d.o.Log
+	c, js, log := d.o.Config, d.conn.JetStream(), d.o.Log
+	replicas, lifetime := c.NATS.Replicas, time.Duration(c.Delivery.DownloadLifetime)
 	if l.files, err = d.log.OpenFiles(ctx); err != nil {
 		return l, err
 	}
-	d.undo.add("the sweep of old files", quietly(sweepFiles(l.files, time.Duration(d.o.Config.Queue.History), log)))
+	d.undo.add("the sweep of old files", quietly(sweepFiles(l.files, max(time.Duration(c.Queue.History), lifetime), log)))
 	if l.schedule, err = d.log.OpenSchedule(ctx); err != nil {
 		return l, err
 	}
@@ -40,15 +43,22 @@ func (d *Daemon) openLiveChat(ctx context.Context) (l liveChat, err error) {
 		return l, err
 	}
 	d.undo.add("the chat accounts", quietly(l.accounts.Close))
-	if l.sessions, err = chat.OpenSessions(ctx, js, chat.SessionOptions{Replicas: replicas, Flush: d.flush, Log: log}); err != nil {
+	if l.sessions, err = chat.OpenSessions(ctx, js, chat.SessionOptions{
+		TTL: time.Duration(c.Chat.SessionTTL), Replicas: replicas, Flush: d.flush, Log: log,
+	}); err != nil {
 		return l, err
 	}
 	d.undo.add("the chat sessions", quietly(l.sessions.Close))
 	l.links, err = download.Open(ctx, js, download.Options{
-		BaseURL:  d.o.Config.BaseURL(d.public.Addr()),
+		BaseURL:  c.BaseURL(d.public.Addr()),
+		Lifetime: lifetime,
 		Replicas: replicas,
 		Flush:    d.flush,
 	})
+	if err != nil || c.Helpdesk.Kind != config.HelpdeskOmnidesk || c.Helpdesk.TicketTTL == 0 {
+		return l, err // nobody else's answers name tickets
+	}
+	l.tickets, err = tickets.Open(ctx, js, tickets.Options{TTL: time.Duration(c.Helpdesk.TicketTTL), Replicas: replicas})
 	return l, err
 }
 

@@ -31,6 +31,7 @@ import (
 	"omnirelay/relay/download"
 	"omnirelay/relay/helpdesk"
 	"omnirelay/relay/sink"
+	"omnirelay/relay/tickets"
 	"omnirelay/signer"
 )
 
@@ -102,6 +103,7 @@ type half struct {
 	channels *endpoints.Registry
 	accounts *chat.Accounts
 	sessions *chat.Sessions
+	tickets  *tickets.Tickets
 	close    func()
 }
 
@@ -131,13 +133,16 @@ func newHalf(t *testing.T, change func(*config.Config)) *half {
 	require.NoError(t, err)
 	links, err := download.Open(ctx, js, download.Options{BaseURL: "https://relay.example.com"})
 	require.NoError(t, err)
+	h.tickets, err = tickets.Open(ctx, js, tickets.Options{TTL: time.Duration(c.Helpdesk.TicketTTL)})
+	require.NoError(t, err)
 	targets, err := newDestinations(c, h.channels, liveChat{accounts: h.accounts, sessions: h.sessions, files: h.files, links: links})
 	require.NoError(t, err)
 	transport := h.out.transport()
 	d := dispatch.New(dispatch.Options{
 		Log: h.log,
 		Sender: &learning{
-			Sender: deliver.New(deliver.Options{Transport: transport, Resolver: targets}), sessions: h.sessions, log: zerolog.Nop(),
+			Sender:   deliver.New(deliver.Options{Transport: transport, Resolver: targets}),
+			sessions: h.sessions, tickets: h.tickets, log: zerolog.Nop(),
 		},
 		Catalog: targets, Holds: holds, Replays: replays, Logger: zerolog.Nop(),
 		Observer: &statusTeller{channels: h.channels, log: h.log, window: time.Hour},
@@ -227,60 +232,6 @@ func visitor(kind, session string, fields map[string]string) relay.Message {
 	}
 	maps.Copy(m.Fields, fields)
 	return m
-}
-
-func TestTheHelpdeskIsDownForAnHour(t *testing.T) {
-	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		h := newHalf(t, omnideskAt)
-		desk := h.desk()
-		const conversations, each = 20, 30
-		say := func(n int) {
-			for c := range conversations {
-				if c%2 == 0 {
-					h.append(customer(fmt.Sprint("customer-", c), fmt.Sprint(n)))
-					continue
-				}
-				m := visitor(helpdesk.TypeChatMessage, fmt.Sprint("session-number-", c), nil)
-				m.Text = fmt.Sprint(n)
-				h.append(m)
-			}
-		}
-		say(0)
-		h.waitFor(time.Minute)
-		h.out.down.Store(true)
-		desk.Misbehave(sink.Fault{Action: sink.Answer, Status: 503}) // on the connections that stay open
-		for n := 1; n < each; n++ {
-			say(n)
-			h.waitFor(2 * time.Minute)
-		}
-		h.waitFor(2 * time.Minute)
-		for _, ticket := range desk.Tickets() {
-			require.Len(t, ticket.Messages, 1, "nothing came through in that hour")
-		}
-		h.out.down.Store(false)
-		desk.Misbehave()
-		h.waitFor(10 * time.Minute)
-
-		want := []string{}
-		for n := range each {
-			want = append(want, fmt.Sprint(n))
-		}
-		tickets := desk.Tickets()
-		require.Len(t, tickets, conversations)
-		for _, ticket := range tickets {
-			require.Equal(t, want, ticket.Messages)
-		}
-		stats := desk.Stats()
-		require.Zero(t, stats.OutOfOrder)
-		require.Zero(t, stats.Repeats)
-		require.Zero(t, stats.Unreadable)
-		require.Equal(t, conversations*each, stats.Accepted)
-		page, err := h.log.Dead(t.Context(), queue.DeadFilter{})
-		require.NoError(t, err)
-		require.Empty(t, page.Items)
-		h.close()
-	})
 }
 
 func TestATicketIsLearntAndShown(t *testing.T) {

@@ -13,8 +13,9 @@ import (
 // sweepEvery is how often files are looked for that no message needs.
 const sweepEvery = time.Hour
 
-// sweepFiles removes files when their messages' history has ended, until stop is called.
-func sweepFiles(files *queue.Files, history time.Duration, log zerolog.Logger) (stop func()) {
+// sweepFiles removes files when their messages' history has ended and their addresses are
+// dead, both of which keep says, until stop is called.
+func sweepFiles(files *queue.Files, keep time.Duration, log zerolog.Logger) (stop func()) {
 	ctx, cancel := context.WithCancel(context.Background())
 	var done sync.WaitGroup
 	done.Go(func() {
@@ -26,7 +27,7 @@ func sweepFiles(files *queue.Files, history time.Duration, log zerolog.Logger) (
 				return
 			case <-tick.C:
 			}
-			n, err := files.Sweep(ctx, time.Now().Add(-history))
+			n, err := files.Sweep(ctx, time.Now().Add(-keep))
 			switch {
 			case ctx.Err() != nil:
 			case err != nil:

@@ -25,10 +25,7 @@ var encodings = map[string]func(t *testing.T, pairs []string) (contentType strin
 	"multipart": func(t *testing.T, pairs []string) (string, io.Reader) {
 		t.Helper()
 		var b bytes.Buffer
-		w := multipart.NewWriter(&b)
-		for i := 0; i < len(pairs); i += 2 {
-			require.NoError(t, w.WriteField(pairs[i], pairs[i+1]))
-		}
+		w := newForm(t, &b, pairs)
 		require.NoError(t, w.Close())
 		return w.FormDataContentType(), &b
 	},
@@ -51,6 +48,16 @@ var encodings = map[string]func(t *testing.T, pairs []string) (contentType strin
 	},
 }
 
+// newForm begins a multipart body with fields.
+func newForm(t *testing.T, body io.Writer, pairs []string) *multipart.Writer {
+	t.Helper()
+	w := multipart.NewWriter(body)
+	for i := 0; i < len(pairs); i += 2 {
+		require.NoError(t, w.WriteField(pairs[i], pairs[i+1]))
+	}
+	return w
+}
+
 // caller does requests as an integrator would, without the project's own client.
 type caller struct {
 	t        *testing.T
@@ -61,11 +68,28 @@ type caller struct {
 // call does a request that must be answered with 200 and returns the answer.
 func (c caller) call(method, path string, header http.Header, pairs ...string) map[string]any {
 	c.t.Helper()
+	status, text := c.ask(method, path, header, pairs...)
+	require.Equal(c.t, http.StatusOK, status, "%s %s: %s", method, path, text)
+	var answer map[string]any
+	require.NoError(c.t, json.Unmarshal([]byte(text), &answer), "%s", text)
+	return answer
+}
+
+// ask does a request with fields in the caller's encoding and returns the answer's status and
+// body.
+func (c caller) ask(method, path string, header http.Header, pairs ...string) (status int, text string) {
+	c.t.Helper()
 	var body io.Reader
 	contentType := ""
 	if len(pairs) > 0 {
 		contentType, body = encodings[c.encoding](c.t, pairs)
 	}
+	return c.send(method, path, header, contentType, body)
+}
+
+// send does a request with any body.
+func (c caller) send(method, path string, header http.Header, contentType string, body io.Reader) (status int, text string) {
+	c.t.Helper()
 	req, err := http.NewRequestWithContext(c.t.Context(), method, c.r.p.API+path, body)
 	require.NoError(c.t, err)
 	if contentType != "" {
@@ -80,10 +104,7 @@ func (c caller) call(method, path string, header http.Header, pairs ...string) m
 	data, err := io.ReadAll(resp.Body)
 	require.NoError(c.t, err)
 	require.NoError(c.t, resp.Body.Close())
-	require.Equal(c.t, http.StatusOK, resp.StatusCode, "%s %s: %s", method, path, data)
-	var answer map[string]any
-	require.NoError(c.t, json.Unmarshal(data, &answer), "%s", data)
-	return answer
+	return resp.StatusCode, string(data)
 }
 
 func TestEveryCallInEveryEncoding(t *testing.T) {

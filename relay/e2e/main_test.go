@@ -149,9 +149,14 @@ func (r *program) becomes(id relay.ID, state client.State) client.Message {
 
 // command runs a command of the program as somebody in the relay's directory would.
 func (r *program) command(args ...string) (out string, err error) {
+	return r.commandWith(nil, args...)
+}
+
+// commandWith is command with more settings in its environment.
+func (r *program) commandWith(settings []string, args ...string) (out string, err error) {
 	cmd := exec.CommandContext(r.t.Context(), binary, args...)
 	cmd.Dir = r.dir
-	cmd.Env = []string{"OMNIRELAY_API_URL=" + r.p.API, "OMNIRELAY_DATA_DIR=" + r.dir}
+	cmd.Env = append([]string{"OMNIRELAY_API_URL=" + r.p.API, "OMNIRELAY_DATA_DIR=" + r.dir}, settings...)
 	var said strings.Builder
 	cmd.Stderr = &said
 	text, err := cmd.Output()

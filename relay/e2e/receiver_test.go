@@ -1,13 +1,8 @@
 package e2e_test
 
 import (
-	"fmt"
-	"math/rand/v2"
-	"net"
-	"net/http"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -18,11 +13,8 @@ import (
 // receiver is an endpoint that can be stopped and started again at the same address. It
 // remembers the bodies in their order, one line of JSON each.
 type receiver struct {
-	t    *testing.T
-	sink *sink.Sink
-	addr string
-	srv  *http.Server
-
+	*host
+	sink  *sink.Sink
 	lines lines
 }
 
@@ -49,7 +41,7 @@ func (l *lines) all() []string {
 // receive opens a receiver that verifies with the secrets.
 func receive(t *testing.T, secrets ...string) *receiver {
 	t.Helper()
-	r := &receiver{t: t, addr: freeAddress(t)}
+	r := &receiver{}
 	o := sink.Options{Out: &r.lines, JSON: true}
 	for _, text := range secrets {
 		s, err := signer.ParseSecret(text)
@@ -57,42 +49,9 @@ func receive(t *testing.T, secrets ...string) *receiver {
 		o.Secrets = append(o.Secrets, s)
 	}
 	r.sink = sink.New(o)
-	r.open()
-	t.Cleanup(r.close)
+	r.host = listen(t, r.sink)
 	return r
 }
-
-// freeAddress is an address of loopback that nobody listens on, and that nobody gets who
-// asks for any free port or connects from one: it can be left and taken again.
-func freeAddress(t *testing.T) string {
-	t.Helper()
-	const low, high = 20_000, 32_000 // below the ports that Linux gives out by itself
-	for range 100 {
-		l, err := net.Listen("tcp", fmt.Sprintf("127.0.0.1:%d", low+rand.IntN(high-low)))
-		if err == nil {
-			defer l.Close()
-			return l.Addr().String()
-		}
-	}
-	require.Fail(t, "no port is free")
-	return ""
-}
-
-func (r *receiver) open() {
-	r.t.Helper()
-	var l net.Listener
-	// A relay that is just being forked holds what its parent has closed, until it runs.
-	require.True(r.t, wait(func() (ok bool) {
-		var err error
-		l, err = net.Listen("tcp", r.addr)
-		return err == nil
-	}), "cannot listen on %s", r.addr)
-	r.srv = &http.Server{Handler: r.sink, ReadHeaderTimeout: time.Minute}
-	go func() { _ = r.srv.Serve(l) }() // ends with close
-}
-
-// close ends every connection; from then on the relay is refused.
-func (r *receiver) close() { _ = r.srv.Close() }
 
 func (r *receiver) url() string { return "http://" + r.addr + "/hook" }
 

@@ -194,7 +194,7 @@ func queryResult(call string, status int, header http.Header, body []byte) (json
 		if said == "" {
 			said = http.StatusText(status)
 		}
-		return nil, &RefusedError{Status: status, Message: said[:min(len(said), 500)]}
+		return nil, &RefusedError{Status: status, Message: strings.ToValidUTF8(said[:min(len(said), 500)], "")}
 	}
 	return nil, fmt.Errorf("the helpdesk answered %s with %d %s", call, status, http.StatusText(status))
 }

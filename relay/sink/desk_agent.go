@@ -11,12 +11,16 @@ import (
 	"strconv"
 	"strings"
 
+	"omnirelay/endpoints"
 	"omnirelay/relay/helpdesk"
 )
 
 // serveChannels is the Channel controller. id is what follows in the path.
 func (d *Desk) serveChannels(w http.ResponseWriter, r *http.Request, id string) {
 	values, err := d.fields(w, r)
+	if err == nil {
+		err = channelRules(r.Method, id).Check(values)
+	}
 	if err != nil {
 		refuse(w, http.StatusBadRequest, err.Error())
 		return
@@ -32,10 +36,6 @@ func (d *Desk) serveChannels(w http.ResponseWriter, r *http.Request, id string) 
 			}
 			writeJSON(w, http.StatusOK, map[string]any{"type": "list", "itemStart": 0, "itemTotal": len(items), "itemLimit": len(items), "items": items})
 		case http.MethodPost:
-			if values.Text("name") == "" || values.Text("custom_channel_endpoint") == "" {
-				refuse(w, http.StatusBadRequest, "name and custom_channel_endpoint are required")
-				return
-			}
 			n := int64(firstChannel + len(d.channels))
 			d.channels[n] = values
 			writeJSON(w, http.StatusOK, map[string]any{"type": "result", "message": "Channel created.", "id": n})
@@ -61,6 +61,27 @@ func (d *Desk) serveChannels(w http.ResponseWriter, r *http.Request, id string) 
 	default:
 		refuse(w, http.StatusMethodNotAllowed, "Use GET, PUT or DELETE.")
 	}
+}
+
+// channelRules are the published rules of a call of the Channel controller: what has no
+// default must be given to create a channel.
+func channelRules(method, id string) helpdesk.Call {
+	creates, changes := method == http.MethodPost && id == "", method == http.MethodPut
+	if !creates && !changes {
+		return helpdesk.Call{}
+	}
+	text := func(name string, required bool) helpdesk.Field {
+		return helpdesk.Field{Name: name, Pattern: endpoints.Pattern(name), Required: required, Clearable: !required}
+	}
+	c := helpdesk.Call{Fields: []helpdesk.Field{
+		text("name", creates), text("icon", false), text("custom_channel_endpoint", creates), text("custom_channel_secret", false),
+		{Name: "include_signature", Kind: helpdesk.Boolean},
+	}}
+	if changes {
+		c = c.With(text("custom_channel_warning_en", false), text("custom_channel_warning_nl", false),
+			helpdesk.Field{Name: "custom_channel_available_in_quick_ticket", Kind: helpdesk.Boolean})
+	}
+	return c
 }
 
 // channel is a channel as it is shown: without its secret.
