@@ -27,7 +27,8 @@ type Receipt struct {
 // in. A dedupeKey, when not empty, makes asking again with the same key safe: the first
 // message's receipt comes back. Errors: ErrFull, ErrMessageTooLarge, ErrUnavailable.
 func (l *Log) Append(ctx context.Context, m *relay.Message, dedupeKey string) (Receipt, error) {
-	if m.ID == "" {
+	news := m.ID == ""
+	if news {
 		m.ID = relay.NewID()
 	}
 	if m.AcceptedAt.IsZero() {
@@ -47,6 +48,10 @@ func (l *Log) Append(ctx context.Context, m *relay.Message, dedupeKey string) (R
 	msg := &nats.Msg{Subject: messageSubject(shard, m.Direction, m.Destination), Data: data}
 	if dedupeKey != "" {
 		msg.Header = nats.Header{jetstream.MsgIDHeader: {dedupeKey}}
+	}
+	if news {
+		kept := *m
+		l.fresh.put(&kept, len(data))
 	}
 	a, err := l.intake[shard].append(ctx, msg)
 	if err != nil {

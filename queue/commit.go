@@ -16,9 +16,8 @@ import (
 // come while it is under way share the next. That is group commit; a lone append waits for
 // nothing but its own flush.
 type committer struct {
-	out      *publisher
-	patience time.Duration
-	flush    func() error // nil where an acknowledgement is final
+	out   *publisher
+	flush func() error // nil where an acknowledgement is final
 
 	mu      sync.Mutex
 	waiting []chan error  // acknowledged, not flushed; each has room for one
@@ -39,8 +38,8 @@ func (o Options) ackTimeout() time.Duration {
 	return ackTimeout
 }
 
-func newCommitter(out *publisher, patience time.Duration, flush func() error) *committer {
-	c := &committer{out: out, patience: patience, flush: flush, wake: make(chan struct{}, 1), stop: make(chan struct{})}
+func newCommitter(out *publisher, flush func() error) *committer {
+	c := &committer{out: out, flush: flush, wake: make(chan struct{}, 1), stop: make(chan struct{})}
 	if flush != nil {
 		c.done.Go(c.run)
 	}
@@ -58,7 +57,7 @@ func (c *committer) append(ctx context.Context, msg *nats.Msg) (ack, error) {
 	if err != nil {
 		return ack{}, err
 	}
-	a, err := sent.wait(ctx, c.patience)
+	a, err := sent.wait(ctx)
 	if err != nil || c.flush == nil {
 		return a, err
 	}
@@ -67,7 +66,7 @@ func (c *committer) append(ctx context.Context, msg *nats.Msg) (ack, error) {
 
 // flushed waits for a flush that begins from now on.
 func (c *committer) flushed(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, c.patience)
+	ctx, cancel := context.WithTimeout(ctx, c.out.patience)
 	defer cancel()
 	result := make(chan error, 1)
 	c.mu.Lock()

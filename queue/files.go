@@ -118,7 +118,7 @@ func (f *Files) write(ctx context.Context, info *jetstream.ObjectInfo, r io.Read
 		if sent[slot] == nil {
 			return nil
 		}
-		_, err := sent[slot].wait(ctx, ackTimeout)
+		_, err := sent[slot].wait(ctx)
 		sent[slot] = nil
 		return err
 	}

@@ -18,6 +18,8 @@ type Record struct {
 	Position    relay.Position
 	Destination relay.Destination
 	Data        []byte
+
+	fresh *relay.Message // what Data holds, where this process has just appended it
 }
 
 // Entry decodes the record.
@@ -25,6 +27,10 @@ func (r Record) Entry() (relay.Entry, error) {
 	e := relay.Entry{Shard: r.Shard, Position: r.Position, Size: len(r.Data)}
 	if r.Destination == Void {
 		return e, fmt.Errorf("position %d of shard %d was lost: %w", r.Position, r.Shard, ErrNotFound)
+	}
+	if r.fresh != nil {
+		e.Message = *r.fresh
+		return e, nil
 	}
 	if err := decodeMessage(r.Data, &e.Message); err != nil {
 		return e, fmt.Errorf("%w: position %d of shard %d: %w", ErrUndecodable, r.Position, r.Shard, err)
@@ -77,7 +83,7 @@ func (l *Log) follow(ctx context.Context, shard int, after relay.Position, each 
 			return after, fmt.Errorf("shard %d: %w", shard, err)
 		}
 		after = meta.Sequence.Stream
-		each(Record{Shard: shard, Position: after, Destination: messageDestination(m.Subject()), Data: m.Data()})
+		each(Record{Shard: shard, Position: after, Destination: messageDestination(m.Subject()), Data: m.Data(), fresh: l.fresh.take(m.Data())})
 	}
 }
 

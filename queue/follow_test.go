@@ -3,6 +3,7 @@ package queue_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -160,4 +161,41 @@ func FuzzRecord(f *testing.F) {
 		require.Equal(t, len(data), e.Size)
 		require.Equal(t, relay.Position(2), e.Position)
 	})
+}
+
+// TestWhatWasJustAppendedReadsAsStored compares what a reader gets of this process's own
+// messages, which it need not decode, with what another process decodes.
+func TestWhatWasJustAppendedReadsAsStored(t *testing.T) {
+	t.Parallel()
+	s := newStore(t, queue.Options{})
+	other, err := queue.Open(t.Context(), s.conn.JetStream(), queue.Options{})
+	require.NoError(t, err)
+	t.Cleanup(other.Close)
+	var want []relay.ID
+	for n := range 2000 { // more than are kept
+		m := text(1001, "ticket:1", fmt.Sprint("message ", n))
+		if n%10 == 0 {
+			m.Text = strings.Repeat("long ", 2000)
+			m.Fields = map[string]string{"url": "https://example.com/?a=b&c"}
+			m.Attachments = []relay.Attachment{{File: "f", Name: "n", ContentType: "text/plain", Size: 3}}
+		}
+		want = append(want, s.append(m).ID)
+	}
+	entries := func(l *queue.Log) (list []relay.Entry) {
+		ctx, stop := context.WithCancel(t.Context())
+		l.Follow(ctx, 0, 0, func(r queue.Record) {
+			e, err := r.Entry()
+			require.NoError(t, err)
+			if list = append(list, e); len(list) == len(want) {
+				stop()
+			}
+		})
+		return list
+	}
+	own := entries(s.Log)
+	require.Equal(t, entries(other), own)
+	require.Equal(t, entries(s.Log), own, "once more")
+	for i, e := range own {
+		require.Equal(t, want[i], e.ID)
+	}
 }

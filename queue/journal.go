@@ -2,6 +2,7 @@ package queue
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"sync"
 	"time"
@@ -170,11 +171,34 @@ func (l *Log) appendAttempts(ctx context.Context, group []relay.Attempt, stored 
 		}
 		msgs[i] = &nats.Msg{Subject: attemptSubject(&group[i]), Data: data}
 	}
-	err = l.out.sendAll(ctx, msgs, l.o.ackTimeout(), func(a ack) {
-		stored(a.seq, group[n])
+	err = l.publishAttempts(ctx, msgs, func(seq uint64) {
+		stored(seq, group[n])
 		n++
 	})
 	return n, err
+}
+
+// publishAttempts appends records to the attempt log and hands each one's sequence to stored,
+// in order, up to the first that fails. In a store that is ours alone a group costs two
+// acknowledgements: answering for each took a good part of what an attempt's record costs.
+func (l *Log) publishAttempts(ctx context.Context, msgs []*nats.Msg, stored func(seq uint64)) error {
+	if l.o.Sole {
+		l.recording.Lock()
+		defer l.recording.Unlock()
+		if len(msgs) > 2 {
+			first, err := l.out.sendRun(ctx, msgs)
+			if err == nil {
+				for i := range msgs {
+					stored(first + uint64(i))
+				}
+				return nil
+			}
+			if !errors.Is(err, errTorn) {
+				return err
+			}
+		}
+	}
+	return l.out.sendAll(ctx, msgs, func(a ack) { stored(a.seq) })
 }
 
 // ReadAttempts hands a shard's attempts after a sequence of the attempt log to each, oldest

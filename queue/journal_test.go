@@ -2,6 +2,8 @@ package queue_test
 
 import (
 	"context"
+	"fmt"
+	"net"
 	"strings"
 	"sync"
 	"testing"
@@ -119,4 +121,66 @@ func TestACloseGivesUpWhatIsNotStored(t *testing.T) {
 		s.Log.Close()
 		s.conn = nil
 	})
+}
+
+// TestARunOfAttemptsBesideAStranger has somebody else write to the attempt log of a store that is
+// said to be ours alone: that is found out, and every attempt is in the log, in order.
+func TestARunOfAttemptsBesideAStranger(t *testing.T) {
+	t.Parallel()
+	for _, stranger := range []bool{false, true} {
+		t.Run(fmt.Sprint("stranger: ", stranger), func(t *testing.T) {
+			t.Parallel()
+			s := newStore(t, queue.Options{Shards: 2, Sole: true})
+			other, err := s.conn.Another(func(c net.Conn) net.Conn { return c })
+			require.NoError(t, err)
+			t.Cleanup(func() { require.NoError(t, other.Close()) })
+			ctx, stop := context.WithCancel(t.Context())
+			var writing sync.WaitGroup
+			if stranger {
+				writing.Go(func() {
+					for ctx.Err() == nil {
+						_, err := other.JetStream().Publish(t.Context(), "relay.attempt.7.channel-1.retry", []byte("{}"))
+						require.NoError(t, err)
+					}
+				})
+			}
+			const n = 3000
+			var journals sync.WaitGroup
+			for shard := range 2 {
+				journals.Go(func() {
+					var last uint64
+					var seen relay.Position
+					j := s.Journal(func(seq uint64, a relay.Attempt) {
+						require.Greater(t, seq, last)
+						require.Equal(t, seen+1, a.Position)
+						last, seen = seq, a.Position
+					})
+					for pos := range n {
+						j.Append(attempt(queue.Receipt{Shard: shard, Position: relay.Position(pos + 1)}, 1001, relay.Delivered, relay.ReasonOK))
+						if pos%100 == 0 {
+							require.NoError(t, j.Flush(t.Context()))
+						}
+					}
+					require.NoError(t, j.Flush(t.Context()))
+					j.Close()
+					require.EqualValues(t, n, seen)
+				})
+			}
+			journals.Wait()
+			stop()
+			writing.Wait()
+			for shard := range 2 {
+				var first []relay.Position
+				for _, a := range s.attempts(shard) {
+					if len(first) == 0 || a.Position > first[len(first)-1] {
+						first = append(first, a.Position)
+					}
+				}
+				require.Len(t, first, n)
+				if !stranger {
+					require.Len(t, s.attempts(shard), n, "nothing is written twice")
+				}
+			}
+		})
+	}
 }

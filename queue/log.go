@@ -26,6 +26,9 @@ type Options struct {
 	// not asked for. Accepted messages, dead letters and holds are flushed before they count.
 	Flush func(stream string) func() error
 
+	// Sole says that no other process writes to the store.
+	Sole bool
+
 	// AsyncAttempts lets the attempt log of a single server reach its file a few
 	// milliseconds after it was acknowledged, and be fsynced with the server's interval
 	// only. A crash then repeats what ended in that time; it is what makes room on the disk
@@ -75,6 +78,9 @@ type Log struct {
 	writer         string           // who this Log is among those that share the store
 	headsMu        sync.Mutex
 	heads          map[int]snapshotHead // as last written here, by shard
+
+	fresh     fresh
+	recording sync.Mutex // held while attempts are published to a store that is ours alone
 
 	room  atomic.Int64 // see SetRoom
 	tight atomic.Bool  // see SetTight
@@ -157,12 +163,12 @@ func Open(ctx context.Context, js jetstream.JetStream, o Options) (*Log, error) 
 	if l.snapshotStream, err = js.Stream(ctx, "KV_"+snapshotBucket); err != nil {
 		return nil, fmt.Errorf("opening bucket %s: %w", snapshotBucket, err)
 	}
-	if l.out, err = newPublisher(js.Conn()); err != nil {
+	if l.out, err = newPublisher(js.Conn(), o.ackTimeout()); err != nil {
 		return nil, err
 	}
-	l.burials = newCommitter(l.out, o.ackTimeout(), o.flush(deadStream))
+	l.burials = newCommitter(l.out, o.flush(deadStream))
 	for shard := range l.intake {
-		l.intake[shard] = newCommitter(l.out, o.ackTimeout(), o.flush(messageStream(shard)))
+		l.intake[shard] = newCommitter(l.out, o.flush(messageStream(shard)))
 	}
 	return l, nil
 }

@@ -23,18 +23,25 @@ const Void relay.Destination = "void"
 // Pad makes sure that no position up to pos of a shard's message log, and no sequence up to
 // seq of the attempt log, is given out again. It reports how many were lost.
 func (l *Log) Pad(ctx context.Context, shard int, pos relay.Position, seq uint64) (lost uint64, err error) {
-	lostMessages, err := l.pad(ctx, l.messages[shard], messageSubject(shard, "void", Void), pos)
+	lostMessages, err := l.pad(ctx, l.messages[shard], messageSubject(shard, "void", Void), pos, l.publishMessages)
 	if err != nil {
 		return 0, fmt.Errorf("shard %d: %w", shard, err)
 	}
-	lostAttempts, err := l.pad(ctx, l.attempts, "relay.attempt."+strconv.Itoa(shard)+"."+string(Void)+".void", seq)
+	lostAttempts, err := l.pad(ctx, l.attempts, "relay.attempt."+strconv.Itoa(shard)+"."+string(Void)+".void", seq, l.publishAttempts)
 	if err != nil {
 		return 0, err
 	}
 	return lostMessages + lostAttempts, nil
 }
 
-func (l *Log) pad(ctx context.Context, s jetstream.Stream, subject string, upTo uint64) (lost uint64, err error) {
+// publish appends records to one of the logs; see publishAttempts.
+type publish func(ctx context.Context, msgs []*nats.Msg, stored func(seq uint64)) error
+
+func (l *Log) publishMessages(ctx context.Context, msgs []*nats.Msg, stored func(seq uint64)) error {
+	return l.out.sendAll(ctx, msgs, func(a ack) { stored(a.seq) })
+}
+
+func (l *Log) pad(ctx context.Context, s jetstream.Stream, subject string, upTo uint64, publish publish) (lost uint64, err error) {
 	info, err := s.Info(ctx)
 	if err != nil {
 		return 0, fmt.Errorf("looking at the end of stream %s: %w", s.CachedInfo().Config.Name, err)
@@ -48,7 +55,7 @@ func (l *Log) pad(ctx context.Context, s jetstream.Stream, subject string, upTo 
 		for i := range msgs {
 			msgs[i] = &nats.Msg{Subject: subject, Data: []byte("{}")}
 		}
-		if err := l.out.sendAll(ctx, msgs, l.o.ackTimeout(), func(a ack) { last = max(last, a.seq) }); err != nil {
+		if err := publish(ctx, msgs, func(seq uint64) { last = max(last, seq) }); err != nil {
 			return 0, fmt.Errorf("filling the end of stream %s: %w", info.Config.Name, err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"bytes"
 	"context"
 	"encoding/json"
+	"errors"
 	"fmt"
 	"strconv"
 	"strings"
@@ -22,23 +23,26 @@ import (
 // never sent again by itself, because what was sent after it would overtake it, and there is
 // one place that gives up what a broken connection leaves without an answer.
 type publisher struct {
-	nc     *nats.Conn
-	prefix string // of the subjects that acknowledgements come to
-	sub    *nats.Subscription
-	status chan nats.Status
+	nc       *nats.Conn
+	prefix   string // of the subjects that acknowledgements come to
+	sub      *nats.Subscription
+	status   chan nats.Status
+	patience time.Duration // how long to wait for an acknowledgement
 
 	mu      sync.Mutex
 	last    uint64
 	waiting map[uint64]*publication
 	spare   []*publication
+	alarm   *time.Timer // set while armed, to when the oldest that waited then is late
+	armed   bool
 }
 
 // publication is one record on its way.
 type publication struct {
 	p     *publisher
 	token uint64
+	sent  time.Time
 	came  chan acknowledgement // has room for one
-	timer *time.Timer          // at rest unless somebody waits
 }
 
 type acknowledgement struct {
@@ -52,8 +56,10 @@ type ack struct {
 	duplicate bool
 }
 
-func newPublisher(nc *nats.Conn) (*publisher, error) {
-	p := &publisher{nc: nc, prefix: nc.NewInbox() + ".", waiting: map[uint64]*publication{}}
+func newPublisher(nc *nats.Conn, patience time.Duration) (*publisher, error) {
+	p := &publisher{nc: nc, prefix: nc.NewInbox() + ".", patience: patience, waiting: map[uint64]*publication{}}
+	p.alarm = time.AfterFunc(patience, p.overdue)
+	p.alarm.Stop()
 	var err error
 	if p.sub, err = nc.Subscribe(p.prefix+"*", p.acknowledged); err != nil {
 		return nil, fmt.Errorf("listening for acknowledgements: %w", err)
@@ -74,6 +80,7 @@ func newPublisher(nc *nats.Conn) (*publisher, error) {
 func (p *publisher) close() {
 	p.nc.RemoveStatusListener(p.status)
 	_ = p.sub.Unsubscribe() // fails only when the connection is closed, and the subscription with it
+	p.alarm.Stop()
 	p.disconnected()
 }
 
@@ -87,8 +94,12 @@ func (p *publisher) send(m *nats.Msg) (*publication, error) {
 		s = &publication{p: p, came: make(chan acknowledgement, 1)}
 	}
 	p.last++
-	s.token = p.last
+	s.token, s.sent = p.last, time.Now()
 	p.waiting[s.token] = s
+	if !p.armed {
+		p.armed = true
+		p.alarm.Reset(p.patience)
+	}
 	p.mu.Unlock()
 	m.Reply = p.prefix + strconv.FormatUint(s.token, 36)
 	if err := p.nc.PublishMsg(m); err != nil {
@@ -100,7 +111,7 @@ func (p *publisher) send(m *nats.Msg) (*publication, error) {
 
 // sendAll puts records on their way together and hands each one's acknowledgement to stored, in
 // the order of the records, up to the first that fails.
-func (p *publisher) sendAll(ctx context.Context, msgs []*nats.Msg, patience time.Duration, stored func(ack)) error {
+func (p *publisher) sendAll(ctx context.Context, msgs []*nats.Msg, stored func(ack)) error {
 	sent := make([]*publication, 0, len(msgs))
 	for _, m := range msgs {
 		s, err := p.send(m)
@@ -111,7 +122,7 @@ func (p *publisher) sendAll(ctx context.Context, msgs []*nats.Msg, patience time
 		sent = append(sent, s)
 	}
 	for i, s := range sent {
-		a, err := s.wait(ctx, patience)
+		a, err := s.wait(ctx)
 		if err != nil {
 			forgetAll(sent[i+1:])
 			return err
@@ -121,6 +132,45 @@ func (p *publisher) sendAll(ctx context.Context, msgs []*nats.Msg, patience time
 	return nil
 }
 
+// sendRun is sendAll for many records of one stream to which nobody else writes meanwhile: the
+// server answers for the first and the last only, and everything in between was stored where
+// their sequences are as far apart as they are. It returns the first's sequence, or errTorn
+// where some records may be missing.
+func (p *publisher) sendRun(ctx context.Context, msgs []*nats.Msg) (first uint64, err error) {
+	last := len(msgs) - 1
+	ends := make([]*publication, 0, 2)
+	for i, m := range msgs {
+		if i > 0 && i < last {
+			m.Reply = ""
+			err = p.nc.PublishMsg(m)
+		} else {
+			var s *publication
+			if s, err = p.send(m); err == nil {
+				ends = append(ends, s)
+			}
+		}
+		if err != nil {
+			forgetAll(ends)
+			return 0, storeError(err)
+		}
+	}
+	begin, err := ends[0].wait(ctx)
+	if err != nil {
+		ends[1].forget()
+		return 0, err
+	}
+	end, err := ends[1].wait(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if end.seq-begin.seq != uint64(last) {
+		return 0, errTorn
+	}
+	return begin.seq, nil
+}
+
+var errTorn = errors.New("some records of a run may be missing")
+
 func forgetAll(sent []*publication) {
 	for _, s := range sent {
 		s.forget()
@@ -128,30 +178,20 @@ func forgetAll(sent []*publication) {
 }
 
 // wait returns JetStream's word. An error other than ErrFull and ErrMessageTooLarge leaves open
-// whether the record is stored, as does the end of ctx or of patience, from now on.
-func (s *publication) wait(ctx context.Context, patience time.Duration) (ack, error) {
-	if s.timer == nil {
-		s.timer = time.NewTimer(patience)
-	} else {
-		s.timer.Reset(patience)
-	}
+// whether the record is stored, as does the end of ctx.
+func (s *publication) wait(ctx context.Context) (ack, error) {
 	select {
 	case got := <-s.came:
 		return s.settled(got)
 	case <-ctx.Done():
-	case <-s.timer.C:
 	}
 	if got, ok := s.forget(); ok {
 		return got.ack, got.err
 	}
-	if err := context.Cause(ctx); err != nil {
-		return ack{}, fmt.Errorf("%w: %w", ErrUnavailable, err)
-	}
-	return ack{}, fmt.Errorf("%w: no acknowledgement within %s", ErrUnavailable, patience)
+	return ack{}, fmt.Errorf("%w: %w", ErrUnavailable, context.Cause(ctx))
 }
 
 func (s *publication) settled(got acknowledgement) (ack, error) {
-	s.timer.Stop()
 	s.p.mu.Lock()
 	s.p.keep(s)
 	s.p.mu.Unlock()
@@ -166,9 +206,6 @@ func (s *publication) forget() (got acknowledgement, ok bool) {
 		got, ok = <-s.came, true // what is not waited for was answered under the same lock
 	}
 	delete(s.p.waiting, s.token)
-	if s.timer != nil {
-		s.timer.Stop()
-	}
 	s.p.keep(s)
 	return got, ok
 }
@@ -205,6 +242,27 @@ func (p *publisher) disconnected() {
 	for token, s := range p.waiting {
 		delete(p.waiting, token)
 		s.came <- acknowledgement{err: storeError(nats.ErrDisconnected)}
+	}
+}
+
+// overdue gives up what has waited for longer than patience. One alarm for all is set anew
+// when it has rung, so that a record costs no timer.
+func (p *publisher) overdue() {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	p.armed = len(p.waiting) > 0
+	next := p.patience
+	for token, s := range p.waiting {
+		left := p.patience - time.Since(s.sent)
+		if left > 0 {
+			next = min(next, left)
+			continue
+		}
+		delete(p.waiting, token)
+		s.came <- acknowledgement{err: fmt.Errorf("%w: no acknowledgement within %s", ErrUnavailable, p.patience)}
+	}
+	if p.armed {
+		p.alarm.Reset(next)
 	}
 }
 

@@ -6,6 +6,7 @@ import (
 	"net"
 	"sync"
 	"testing"
+	"testing/synctest"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -101,6 +102,31 @@ func TestAnAppendIsGivenUpWithItsConnection(t *testing.T) {
 	}
 	require.Less(t, time.Since(began), 5*time.Second, "patience is 10 s")
 	require.Zero(t, queue.Unanswered(l))
+}
+
+// TestAnAppendThatIsNeverAnswered waits for as long as it says, not longer.
+func TestAnAppendThatIsNeverAnswered(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		conn := natsdtest.OpenDir(t, t.TempDir())
+		line := &mute{quiet: make(chan struct{})}
+		other, err := conn.Another(line.between)
+		require.NoError(t, err)
+		l, err := queue.Open(t.Context(), other.JetStream(), queue.Options{})
+		require.NoError(t, err)
+		_, err = l.Append(t.Context(), text(1001, "ticket:1", "a"), "")
+		require.NoError(t, err)
+		time.Sleep(7 * time.Second) // the alarm of the first rings while the second waits
+		line.hush()
+		began := time.Now()
+		_, err = l.Append(t.Context(), text(1001, "ticket:1", "b"), "")
+		require.ErrorIs(t, err, queue.ErrUnavailable)
+		require.Equal(t, 10*time.Second, time.Since(began).Truncate(time.Second))
+		require.Zero(t, queue.Unanswered(l))
+		l.Close()
+		require.NoError(t, other.Close())
+		require.NoError(t, conn.Close())
+	})
 }
 
 // TestAnAppendThatIsGivenUpLeavesNothing ends the wait for an acknowledgement that comes later.

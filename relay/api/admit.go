@@ -41,7 +41,7 @@ func (a *API) admit(r *request, permission auth.Permission) error {
 // Authorization with the scheme Bearer or apikey, or in the query.
 func clearKey(r *request) string {
 	req := r.Request()
-	if key := req.Header.Get("apiKey"); key != "" {
+	if key := req.Header.Get("Apikey"); key != "" { // the canonical form of apiKey, which costs nothing to look up
 		return key
 	}
 	if scheme, key, ok := strings.Cut(req.Header.Get("Authorization"), " "); ok {

@@ -83,6 +83,7 @@ func (d *Daemon) setup(ctx context.Context) error {
 	d.log, err = queue.Open(ctx, js, queue.Options{
 		Shards:            c.Queue.Shards,
 		Replicas:          replicas,
+		Sole:              d.conn.Embedded(),
 		AsyncAttempts:     d.conn.Embedded(),
 		Flush:             d.flush,
 		MaxBytes:          int64(c.Queue.MaxBytes),

@@ -6,20 +6,22 @@ import (
 	"fmt"
 	"strconv"
 	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
 )
 
 // maxDepth is how deep JSON may nest; the deepest documented value has two levels.
 const maxDepth = 8
 
-// json reads one object. encoding/json says whether the text is JSON; this walk then only
-// has to find where each value ends, which costs a third of the decoder's tokens, and sees
-// what a map would hide: that a name is given twice.
+// json reads one object. A library says whether the text is JSON; this walk then only has to
+// find where each value ends, which costs a third of a decoder's tokens, and sees what a map
+// would hide: that a name is given twice.
 func (c *collector) json(body []byte) error {
-	// encoding/json mends invalid UTF-8 where it should be refused.
+	// The check below refuses it too, but does not say so.
 	if !utf8.Valid(body) {
 		return malformed("the JSON is not valid UTF-8")
 	}
-	if !json.Valid(body) {
+	if !jsontext.Value(body).IsValid(jsontext.AllowDuplicateNames(true)) {
 		return malformed("the JSON is not well-formed")
 	}
 	w := walk{collector: c, rest: body}
