@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"sync"
+	"sync/atomic"
 	"time"
 
 	"github.com/nats-io/nats.go"
@@ -15,9 +16,17 @@ import (
 // to disk, one flush serves all appends that were acknowledged before it began: those that
 // come while it is under way share the next. That is group commit; a lone append waits for
 // nothing but its own flush.
+//
+// While a file is flushed the server can hardly write to it. Under load a flush that began as
+// soon as it could would find the few appends that got through since the last one, and keep
+// the others out: so it waits for those that are on their way, for as long as the last flush
+// took.
 type committer struct {
 	out   *publisher
 	flush func() error // nil where an acknowledgement is final
+
+	sending atomic.Int64  // appends that are not acknowledged yet
+	took    time.Duration // the last flush
 
 	mu      sync.Mutex
 	waiting []chan error  // acknowledged, not flushed; each has room for one
@@ -53,15 +62,21 @@ func (c *committer) close() {
 
 // append stores one record. After an error other than ErrFull it may be stored nevertheless.
 func (c *committer) append(ctx context.Context, msg *nats.Msg) (ack, error) {
-	sent, err := c.out.send(msg)
-	if err != nil {
-		return ack{}, err
-	}
-	a, err := sent.wait(ctx)
+	c.sending.Add(1)
+	a, err := c.acknowledged(ctx, msg)
+	c.sending.Add(-1)
 	if err != nil || c.flush == nil {
 		return a, err
 	}
 	return a, c.flushed(ctx)
+}
+
+func (c *committer) acknowledged(ctx context.Context, msg *nats.Msg) (ack, error) {
+	sent, err := c.out.send(msg)
+	if err != nil {
+		return ack{}, err
+	}
+	return sent.wait(ctx)
 }
 
 // flushed waits for a flush that begins from now on.
@@ -93,6 +108,7 @@ func (c *committer) run() {
 		case <-c.stop:
 			return
 		}
+		c.gather()
 		c.mu.Lock()
 		group := c.waiting
 		c.waiting = nil
@@ -100,12 +116,35 @@ func (c *committer) run() {
 		if len(group) == 0 {
 			continue
 		}
+		began := time.Now()
 		err := c.flush()
+		c.took = time.Since(began)
 		if err != nil {
 			err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
 		for _, result := range group {
 			result <- err
+		}
+	}
+}
+
+// gatherMost bounds the wait for the appends that are on their way.
+const gatherMost = 5 * time.Millisecond
+
+// gather waits for the appends that are on their way. One that is acknowledged wakes it.
+func (c *committer) gather() {
+	if c.took == 0 || c.sending.Load() == 0 {
+		return
+	}
+	enough := time.NewTimer(min(2*c.took, gatherMost))
+	defer enough.Stop()
+	for c.sending.Load() > 0 {
+		select {
+		case <-c.wake:
+		case <-enough.C:
+			return
+		case <-c.stop:
+			return
 		}
 	}
 }
