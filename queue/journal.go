@@ -24,7 +24,8 @@ type Journal struct {
 	mu      sync.Mutex
 	pending []relay.Attempt
 	wake    chan struct{}
-	idle    sync.Cond // pending is empty and nothing is under way
+	hurry   chan struct{} // holds a token when somebody waits in Flush
+	idle    sync.Cond     // pending is empty and nothing is under way
 	busy    bool
 	left    int       // of what is under way, not acknowledged
 	since   time.Time // when the last acknowledgement came, or what is under way was sent
@@ -33,14 +34,19 @@ type Journal struct {
 	done    sync.WaitGroup
 }
 
-// groupMost bounds the attempts that are under way at once.
-const groupMost = 500
+const (
+	// groupMost bounds the attempts that are under way at once.
+	groupMost = 500
+	// groupWait is how long an attempt waits for others to go with. Nobody waits for it but the
+	// next crash, which may repeat this much more; a group costs little more than one attempt.
+	groupWait = 2 * time.Millisecond
+)
 
 // Journal opens the journal of one shard. stored is called for each attempt after the
 // attempt log has acknowledged it, in order, from one goroutine. Only a shard's owner may
 // have its journal open.
 func (l *Log) Journal(stored func(seq uint64, a relay.Attempt)) *Journal {
-	j := &Journal{log: l, stored: stored, wake: make(chan struct{}, 1)}
+	j := &Journal{log: l, stored: stored, wake: make(chan struct{}, 1), hurry: make(chan struct{}, 1)}
 	j.idle.L = &j.mu
 	j.ctx, j.stop = context.WithCancelCause(context.Background())
 	j.done.Go(j.run)
@@ -94,6 +100,10 @@ func (j *Journal) Flush(ctx context.Context) error {
 	})()
 	j.mu.Lock()
 	defer j.mu.Unlock()
+	select {
+	case j.hurry <- struct{}{}:
+	default:
+	}
 	for len(j.pending) > 0 || j.busy {
 		if ctx.Err() != nil {
 			return fmt.Errorf("%d attempts are not recorded: %w", len(j.pending), context.Cause(ctx))
@@ -117,6 +127,7 @@ func (j *Journal) run() {
 		if len(group) == 0 {
 			select {
 			case <-j.wake:
+				j.gather()
 				continue
 			case <-j.ctx.Done():
 				return
@@ -139,6 +150,17 @@ func (j *Journal) run() {
 				return
 			}
 		}
+	}
+}
+
+// gather waits for more to be pending.
+func (j *Journal) gather() {
+	enough := time.NewTimer(groupWait)
+	defer enough.Stop()
+	select {
+	case <-enough.C:
+	case <-j.hurry:
+	case <-j.ctx.Done():
 	}
 }
 
