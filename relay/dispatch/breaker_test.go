@@ -153,7 +153,9 @@ func TestAProbeThatIsRefused(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, quiet)
-		r.catalog.set(channel1, func(p *relay.Policy) { p.Initial = relay.Duration(time.Hour) })
+		r.catalog.set(channel1, func(p *relay.Policy) { // hardly a retry while this test looks
+			p.Initial, p.Max, p.MaxAge = relay.Duration(1000*time.Hour), relay.Duration(1000*time.Hour), relay.Duration(9999*time.Hour)
+		})
 		r.inbox.set(failing)
 		var ids []relay.ID
 		for i := range 5 {
