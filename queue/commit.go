@@ -19,8 +19,8 @@ import (
 //
 // While a file is flushed the server can hardly write to it. Under load a flush that began as
 // soon as it could would find the few appends that got through since the last one, and keep
-// the others out: so it waits for those that are on their way, for as long as the last flush
-// took.
+// the others out: so it waits for those that are on their way, at most twice as long as the
+// last flush took.
 type committer struct {
 	out   *publisher
 	flush func() error // nil where an acknowledgement is final

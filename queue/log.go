@@ -26,7 +26,7 @@ type Options struct {
 	// not asked for. Accepted messages, dead letters and holds are flushed before they count.
 	Flush func(stream string) func() error
 
-	// Sole says that no other process writes to the store.
+	// Sole says that no other process writes to the store; see publishAttempts.
 	Sole bool
 
 	// AsyncAttempts lets the attempt log of a single server reach its file a few
@@ -80,7 +80,7 @@ type Log struct {
 	heads          map[int]snapshotHead // as last written here, by shard
 
 	fresh     fresh
-	recording sync.Mutex // held while attempts are published to a store that is ours alone
+	recording sync.Mutex // held while attempts are appended to a store that is ours alone
 
 	room  atomic.Int64 // see SetRoom
 	tight atomic.Bool  // see SetTight

@@ -142,7 +142,7 @@ func (p *publisher) sendRun(ctx context.Context, msgs []*nats.Msg) (first uint64
 	for i, m := range msgs {
 		if i > 0 && i < last {
 			m.Reply = ""
-			err = p.nc.PublishMsg(m)
+			err = storeError(p.nc.PublishMsg(m))
 		} else {
 			var s *publication
 			if s, err = p.send(m); err == nil {
@@ -151,7 +151,7 @@ func (p *publisher) sendRun(ctx context.Context, msgs []*nats.Msg) (first uint64
 		}
 		if err != nil {
 			forgetAll(ends)
-			return 0, storeError(err)
+			return 0, err
 		}
 	}
 	begin, err := ends[0].wait(ctx)

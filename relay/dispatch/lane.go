@@ -25,8 +25,8 @@ const (
 	laneWaiting                  // the head failed and waits for its next attempt
 )
 
-// item is one message of a lane. While its lane waits it is only a position: the body stays
-// in the log.
+// item is one message of a lane. While its lane waits it is only a position, and the body
+// stays in the log, unless it is the head's and may be kept.
 type item struct {
 	pos      relay.Position
 	attempts int // that counted

@@ -36,12 +36,12 @@ type Owner struct {
 	underway int                       // attempts, reads, burials and snapshots in the background
 	buried   map[relay.Position]func() // what goes on when a message is recorded as dead
 	stopping bool
-	clogged  bool        // the journal is behind: start nothing
-	valid    func() bool // the shard is still ours: otherwise start nothing
-	loads    int         // readings under way
-	unread   []reading   // those that wait
-	swept    relay.Position
-	arriving chan struct{} // bounds the records in the mailbox
+	clogged  bool           // the journal is behind: start nothing
+	valid    func() bool    // the shard is still ours: otherwise start nothing
+	loads    int            // readings under way
+	unread   []reading      // those that wait
+	swept    relay.Position // where the last one began
+	arriving chan struct{}  // bounds the records in the mailbox
 
 	saved     struct{ messages, attempts uint64 } // what the last snapshot covers
 	saving    bool                                // a snapshot is being saved

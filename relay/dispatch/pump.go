@@ -18,7 +18,8 @@ func (d *destination) schedule(l *lane) {
 	d.ready = append(d.ready, l)
 }
 
-// park lets a lane wait for its head's next attempt. Its bodies stay in the log meanwhile.
+// park lets a lane wait for its head's next attempt. Its bodies stay in the log meanwhile, but
+// for a small one of its head; see keeps.
 func (d *destination) park(l *lane, until time.Time) {
 	l.state = laneWaiting
 	d.unload(l)
