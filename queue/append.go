@@ -27,8 +27,7 @@ type Receipt struct {
 // in. A dedupeKey, when not empty, makes asking again with the same key safe: the first
 // message's receipt comes back. Errors: ErrFull, ErrMessageTooLarge, ErrUnavailable.
 func (l *Log) Append(ctx context.Context, m *relay.Message, dedupeKey string) (Receipt, error) {
-	news := m.ID == ""
-	if news {
+	if m.ID == "" {
 		m.ID = relay.NewID()
 	}
 	if m.AcceptedAt.IsZero() {
@@ -49,11 +48,7 @@ func (l *Log) Append(ctx context.Context, m *relay.Message, dedupeKey string) (R
 	if dedupeKey != "" {
 		msg.Header = nats.Header{jetstream.MsgIDHeader: {dedupeKey}}
 	}
-	if news {
-		kept := *m
-		l.fresh.put(&kept, len(data))
-	}
-	a, err := l.intake[shard].append(ctx, msg)
+	a, err := l.intake[shard].append(ctx, msg, l.remember(shard, m, len(data)))
 	if err != nil {
 		return Receipt{}, err
 	}
@@ -93,5 +88,9 @@ func (l *Log) Load(ctx context.Context, shard int, pos relay.Position) (relay.En
 	if err != nil {
 		return relay.Entry{}, fmt.Errorf("reading position %d of shard %d: %w", pos, shard, err)
 	}
-	return Record{Shard: shard, Position: pos, Destination: messageDestination(raw.Subject), Data: raw.Data}.Entry()
+	e, err := Record{Shard: shard, Position: pos, Destination: messageDestination(raw.Subject), Data: raw.Data}.Entry()
+	if err != nil {
+		return relay.Entry{}, err
+	}
+	return *e, nil
 }

@@ -60,10 +60,11 @@ func (c *committer) close() {
 	c.done.Wait()
 }
 
-// append stores one record. After an error other than ErrFull it may be stored nevertheless.
-func (c *committer) append(ctx context.Context, msg *nats.Msg) (ack, error) {
+// append stores one record, and has stored, where it is not nil, called first; see send. After
+// an error other than ErrFull the record may be stored nevertheless.
+func (c *committer) append(ctx context.Context, msg *nats.Msg, stored func(ack)) (ack, error) {
 	c.sending.Add(1)
-	a, err := c.acknowledged(ctx, msg)
+	a, err := c.acknowledged(ctx, msg, stored)
 	c.sending.Add(-1)
 	if err != nil || c.flush == nil {
 		return a, err
@@ -71,8 +72,8 @@ func (c *committer) append(ctx context.Context, msg *nats.Msg) (ack, error) {
 	return a, c.flushed(ctx)
 }
 
-func (c *committer) acknowledged(ctx context.Context, msg *nats.Msg) (ack, error) {
-	sent, err := c.out.send(msg)
+func (c *committer) acknowledged(ctx context.Context, msg *nats.Msg, stored func(ack)) (ack, error) {
+	sent, err := c.out.send(msg, stored)
 	if err != nil {
 		return ack{}, err
 	}

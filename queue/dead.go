@@ -38,7 +38,7 @@ func (l *Log) Bury(ctx context.Context, d DeadLetter) error {
 		Header: nats.Header{jetstream.MsgIDHeader: {
 			fmt.Sprintf("%s@%d/%d", d.Message.ID, d.Attempt.Position, d.Attempt.StartedAt.UnixNano()),
 		}},
-	})
+	}, nil)
 	if err != nil {
 		return fmt.Errorf("burying message %s: %w", d.Message.ID, err)
 	}

@@ -19,33 +19,37 @@ type Record struct {
 	Destination relay.Destination
 	Data        []byte
 
-	fresh *relay.Message // what Data holds, where this process has just appended it
+	entry *relay.Entry // in place of Data, where this process has just appended it
 }
 
-// Entry decodes the record.
-func (r Record) Entry() (relay.Entry, error) {
-	e := relay.Entry{Shard: r.Shard, Position: r.Position, Size: len(r.Data)}
+// Entry decodes the record; its caller has it alone.
+func (r Record) Entry() (*relay.Entry, error) {
+	if r.entry != nil {
+		return r.entry, nil
+	}
 	if r.Destination == Void {
-		return e, fmt.Errorf("position %d of shard %d was lost: %w", r.Position, r.Shard, ErrNotFound)
+		return nil, fmt.Errorf("position %d of shard %d was lost: %w", r.Position, r.Shard, ErrNotFound)
 	}
-	if r.fresh != nil {
-		e.Message = *r.fresh
-		return e, nil
-	}
+	e := &relay.Entry{Shard: r.Shard, Position: r.Position, Size: len(r.Data)}
 	if err := decodeMessage(r.Data, &e.Message); err != nil {
-		return e, fmt.Errorf("%w: position %d of shard %d: %w", ErrUndecodable, r.Position, r.Shard, err)
+		return nil, fmt.Errorf("%w: position %d of shard %d: %w", ErrUndecodable, r.Position, r.Shard, err)
 	}
 	return e, nil
 }
 
 // Follow hands every message of a shard after a position to each, in order, without gaps or
 // repeats, as they come, until ctx ends. It outlives lost connections and deleted consumers.
-// each is called from one goroutine; while it blocks, reading pauses.
+// each is called from one goroutine; while it blocks, reading pauses. A shard is followed by one
+// at a time.
 func (l *Log) Follow(ctx context.Context, shard int, after relay.Position, each func(Record)) {
 	wait := backoff.NewExponentialBackOff(
 		backoff.WithInitialInterval(100*time.Millisecond), backoff.WithMaxInterval(time.Second), backoff.WithMaxElapsedTime(0))
+	follow := l.follow
+	if l.o.Sole {
+		follow = l.followRecent
+	}
 	for ctx.Err() == nil {
-		last, err := l.follow(ctx, shard, after, each)
+		last, err := follow(ctx, shard, after, each)
 		if ctx.Err() != nil {
 			return
 		}
@@ -83,7 +87,7 @@ func (l *Log) follow(ctx context.Context, shard int, after relay.Position, each 
 			return after, fmt.Errorf("shard %d: %w", shard, err)
 		}
 		after = meta.Sequence.Stream
-		each(Record{Shard: shard, Position: after, Destination: messageDestination(m.Subject()), Data: m.Data(), fresh: l.fresh.take(m.Data())})
+		each(Record{Shard: shard, Position: after, Destination: messageDestination(m.Subject()), Data: m.Data()})
 	}
 }
 

@@ -3,7 +3,6 @@ package queue_test
 import (
 	"context"
 	"fmt"
-	"strings"
 	"sync"
 	"testing"
 	"testing/synctest"
@@ -53,22 +52,35 @@ func upTo(n int) (list []relay.Position) {
 	return list
 }
 
+// sharedAndSole runs a test with the two kinds of store, which are followed in different ways.
+func sharedAndSole(t *testing.T, test func(t *testing.T, o queue.Options)) {
+	t.Helper()
+	for name, o := range map[string]queue.Options{"shared store": {}, "sole store": {Sole: true}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) { test(t, o) })
+		})
+	}
+}
+
 func TestFollowGivesAllInOrder(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore(t, queue.Options{})
+	sharedAndSole(t, func(t *testing.T, o queue.Options) {
+		s := newStore(t, o)
 		defer s.close()
-		for i := range 300 {
-			s.send(1001, fmt.Sprint(i))
+		for _, after := range []int{0, 290, 600} {
+			for i := range 300 {
+				s.send(1001, fmt.Sprint(i))
+			}
+			f := s.tail(0, relay.Position(after), nil)
+			for i := range 300 {
+				s.send(1002, fmt.Sprint(i))
+			}
+			time.Sleep(time.Second)
+			got := f.end()
+			require.Equal(t, upTo(int(got[len(got)-1]))[after:], got)
+			require.Zero(t, len(got)%10)
 		}
-		all := s.tail(0, 0, nil)
-		late := s.tail(0, 290, nil)
-		for i := range 300 {
-			s.send(1002, fmt.Sprint(i))
-		}
-		time.Sleep(time.Second)
-		require.Equal(t, upTo(600), all.end())
-		require.Equal(t, upTo(600)[290:], late.end())
 	})
 }
 
@@ -105,8 +117,8 @@ func TestFollowOutlivesItsReader(t *testing.T) {
 // TestFollowPausesWithItsReader blocks the receiving side for much longer than heartbeats last.
 func TestFollowPausesWithItsReader(t *testing.T) {
 	t.Parallel()
-	synctest.Test(t, func(t *testing.T) {
-		s := newStore(t, queue.Options{})
+	sharedAndSole(t, func(t *testing.T, o queue.Options) {
+		s := newStore(t, o)
 		defer s.close()
 		for i := range 2000 {
 			s.send(1001, fmt.Sprint(i))
@@ -124,15 +136,38 @@ func TestFollowPausesWithItsReader(t *testing.T) {
 
 func TestFollowBeginsAtWhatIsLeft(t *testing.T) {
 	t.Parallel()
-	s := newStore(t, queue.Options{})
-	for i := range 10 {
-		s.send(1001, fmt.Sprint(i))
-	}
-	require.NoError(t, s.stream("RELAY_MSG_0").Purge(t.Context(), purgeBelow(6)))
-	got := s.follow(0, 0, 5)
-	require.Equal(t, relay.Position(6), got[0].Position)
-	require.Equal(t, relay.Position(10), got[4].Position)
-	require.Equal(t, relay.ChannelDestination(1001), got[0].Destination)
+	sharedAndSole(t, func(t *testing.T, o queue.Options) {
+		s := newStore(t, o)
+		defer s.close()
+		for i := range 10 {
+			s.send(1001, fmt.Sprint(i))
+		}
+		s.follow(0, 0, 10) // so that nothing is left in memory
+		require.NoError(t, s.stream("RELAY_MSG_0").Purge(t.Context(), purgeBelow(6)))
+		got := s.follow(0, 0, 5)
+		require.Equal(t, relay.Position(6), got[0].Position)
+		require.Equal(t, relay.Position(10), got[4].Position)
+		require.Equal(t, relay.ChannelDestination(1001), got[0].Destination)
+	})
+}
+
+// TestFollowPassesWhatIsPurged takes away what a reader would read next, and all there is.
+func TestFollowPassesWhatIsPurged(t *testing.T) {
+	t.Parallel()
+	sharedAndSole(t, func(t *testing.T, o queue.Options) {
+		s := newStore(t, o)
+		defer s.close()
+		for i := range 10 {
+			s.send(1001, fmt.Sprint(i))
+		}
+		s.follow(0, 0, 10) // so that nothing is left in memory
+		require.NoError(t, s.stream("RELAY_MSG_0").Purge(t.Context()))
+		f := s.tail(0, 0, nil)
+		time.Sleep(time.Second)
+		s.send(1001, "next")
+		time.Sleep(time.Second)
+		require.Equal(t, []relay.Position{11}, f.end())
+	})
 }
 
 func TestARecordThatIsNoMessage(t *testing.T) {
@@ -161,41 +196,4 @@ func FuzzRecord(f *testing.F) {
 		require.Equal(t, len(data), e.Size)
 		require.Equal(t, relay.Position(2), e.Position)
 	})
-}
-
-// TestWhatWasJustAppendedReadsAsStored compares what a reader gets of this process's own
-// messages, which it need not decode, with what another process decodes.
-func TestWhatWasJustAppendedReadsAsStored(t *testing.T) {
-	t.Parallel()
-	s := newStore(t, queue.Options{})
-	other, err := queue.Open(t.Context(), s.conn.JetStream(), queue.Options{})
-	require.NoError(t, err)
-	t.Cleanup(other.Close)
-	var want []relay.ID
-	for n := range 2000 { // more than are kept
-		m := text(1001, "ticket:1", fmt.Sprint("message ", n))
-		if n%10 == 0 {
-			m.Text = strings.Repeat("long ", 2000)
-			m.Fields = map[string]string{"url": "https://example.com/?a=b&c"}
-			m.Attachments = []relay.Attachment{{File: "f", Name: "n", ContentType: "text/plain", Size: 3}}
-		}
-		want = append(want, s.append(m).ID)
-	}
-	entries := func(l *queue.Log) (list []relay.Entry) {
-		ctx, stop := context.WithCancel(t.Context())
-		l.Follow(ctx, 0, 0, func(r queue.Record) {
-			e, err := r.Entry()
-			require.NoError(t, err)
-			if list = append(list, e); len(list) == len(want) {
-				stop()
-			}
-		})
-		return list
-	}
-	own := entries(s.Log)
-	require.Equal(t, entries(other), own)
-	require.Equal(t, entries(s.Log), own, "once more")
-	for i, e := range own {
-		require.Equal(t, want[i], e.ID)
-	}
 }

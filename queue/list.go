@@ -175,7 +175,7 @@ func (b *backward) fill(ctx context.Context) error {
 			}
 			e, err := Record{Shard: b.shard, Position: pos, Destination: messageDestination(m.Subject()), Data: m.Data()}.Entry()
 			if err == nil { // one that cannot be decoded was reported when it was to be sent
-				b.ready = append(b.ready, e)
+				b.ready = append(b.ready, *e)
 			}
 			return pos+1 < to, nil
 		})

@@ -79,7 +79,7 @@ type Log struct {
 	headsMu        sync.Mutex
 	heads          map[int]snapshotHead // as last written here, by shard
 
-	fresh     fresh
+	recent    []*recent  // by shard; nil where others write to the store
 	recording sync.Mutex // held while attempts are appended to a store that is ours alone
 
 	room  atomic.Int64 // see SetRoom
@@ -110,6 +110,12 @@ func Open(ctx context.Context, js jetstream.JetStream, o Options) (*Log, error) 
 		heads:    map[int]snapshotHead{},
 	}
 	l.room.Store(math.MaxInt64)
+	if o.Sole {
+		l.recent = make([]*recent, o.Shards)
+		for shard := range l.recent {
+			l.recent[shard] = newRecent()
+		}
+	}
 	if err := l.checkShards(ctx); err != nil {
 		return nil, err
 	}
@@ -163,7 +169,7 @@ func Open(ctx context.Context, js jetstream.JetStream, o Options) (*Log, error) 
 	if l.snapshotStream, err = js.Stream(ctx, "KV_"+snapshotBucket); err != nil {
 		return nil, fmt.Errorf("opening bucket %s: %w", snapshotBucket, err)
 	}
-	if l.out, err = newPublisher(js.Conn(), o.ackTimeout()); err != nil {
+	if l.out, err = newPublisher(js.Conn(), o.ackTimeout(), l.doubt); err != nil {
 		return nil, err
 	}
 	l.burials = newCommitter(l.out, o.flush(deadStream))

@@ -28,6 +28,7 @@ type publisher struct {
 	sub      *nats.Subscription
 	status   chan nats.Status
 	patience time.Duration // how long to wait for an acknowledgement
+	lost     func()        // an acknowledgement came too late for its record, or will not come
 
 	mu      sync.Mutex
 	last    uint64
@@ -42,6 +43,7 @@ type publication struct {
 	p     *publisher
 	token uint64
 	sent  time.Time
+	hook  func(ack)            // see send
 	came  chan acknowledgement // has room for one
 }
 
@@ -56,8 +58,8 @@ type ack struct {
 	duplicate bool
 }
 
-func newPublisher(nc *nats.Conn, patience time.Duration) (*publisher, error) {
-	p := &publisher{nc: nc, prefix: nc.NewInbox() + ".", patience: patience, waiting: map[uint64]*publication{}}
+func newPublisher(nc *nats.Conn, patience time.Duration, lost func()) (*publisher, error) {
+	p := &publisher{nc: nc, prefix: nc.NewInbox() + ".", patience: patience, lost: lost, waiting: map[uint64]*publication{}}
 	p.alarm = time.AfterFunc(patience, p.overdue)
 	p.alarm.Stop()
 	var err error
@@ -84,8 +86,10 @@ func (p *publisher) close() {
 	p.disconnected()
 }
 
-// send puts a record on its way; its Reply is overwritten. Whoever sends must wait.
-func (p *publisher) send(m *nats.Msg) (*publication, error) {
+// send puts a record on its way; its Reply is overwritten. Whoever sends must wait. Before the
+// wait ends stored is called, where it is not nil, unless storing failed: for one record after
+// another, in the order in which the server stored them.
+func (p *publisher) send(m *nats.Msg, stored func(ack)) (*publication, error) {
 	p.mu.Lock()
 	var s *publication
 	if n := len(p.spare); n > 0 {
@@ -94,7 +98,7 @@ func (p *publisher) send(m *nats.Msg) (*publication, error) {
 		s = &publication{p: p, came: make(chan acknowledgement, 1)}
 	}
 	p.last++
-	s.token, s.sent = p.last, time.Now()
+	s.token, s.sent, s.hook = p.last, time.Now(), stored
 	p.waiting[s.token] = s
 	if !p.armed {
 		p.armed = true
@@ -114,7 +118,7 @@ func (p *publisher) send(m *nats.Msg) (*publication, error) {
 func (p *publisher) sendAll(ctx context.Context, msgs []*nats.Msg, stored func(ack)) error {
 	sent := make([]*publication, 0, len(msgs))
 	for _, m := range msgs {
-		s, err := p.send(m)
+		s, err := p.send(m, nil)
 		if err != nil {
 			forgetAll(sent)
 			return err
@@ -145,7 +149,7 @@ func (p *publisher) sendRun(ctx context.Context, msgs []*nats.Msg) (first uint64
 			err = storeError(p.nc.PublishMsg(m))
 		} else {
 			var s *publication
-			if s, err = p.send(m); err == nil {
+			if s, err = p.send(m, nil); err == nil {
 				ends = append(ends, s)
 			}
 		}
@@ -203,7 +207,7 @@ func (s *publication) forget() (got acknowledgement, ok bool) {
 	s.p.mu.Lock()
 	defer s.p.mu.Unlock()
 	if s.p.waiting[s.token] != s {
-		got, ok = <-s.came, true // what is not waited for was answered under the same lock
+		got, ok = <-s.came, true // what is not waited for is answered, or about to be
 	}
 	delete(s.p.waiting, s.token)
 	s.p.keep(s)
@@ -214,6 +218,7 @@ func (s *publication) forget() (got acknowledgement, ok bool) {
 const spareMost = 1024
 
 func (p *publisher) keep(s *publication) {
+	s.hook = nil
 	if len(p.spare) < spareMost {
 		p.spare = append(p.spare, s)
 	}
@@ -227,16 +232,23 @@ func (p *publisher) acknowledged(m *nats.Msg) {
 	}
 	a, err := readAck(m)
 	p.mu.Lock()
-	defer p.mu.Unlock()
-	if s := p.waiting[token]; s != nil {
-		delete(p.waiting, token)
-		s.came <- acknowledgement{a, storeError(err)}
+	s := p.waiting[token]
+	delete(p.waiting, token)
+	p.mu.Unlock()
+	switch {
+	case s == nil:
+		p.lost()
+		return
+	case s.hook != nil && err == nil:
+		s.hook(a)
 	}
+	s.came <- acknowledgement{a, storeError(err)}
 }
 
 // disconnected answers all that waits: the answers would have come over the connection that
 // is gone.
 func (p *publisher) disconnected() {
+	defer p.lost()
 	p.mu.Lock()
 	defer p.mu.Unlock()
 	for token, s := range p.waiting {

@@ -177,7 +177,7 @@ func (l *Log) locate(ctx context.Context, shard int, id relay.ID) (found relay.E
 		if err != nil || e.ID != id {
 			return true, nil //nolint:nilerr // what cannot be decoded is not the one that is looked for
 		}
-		found = e
+		found = *e
 		return false, nil
 	})
 	if err == nil && found.ID == "" {

@@ -42,7 +42,7 @@ func (l *Log) Tail(ctx context.Context) (*Tail, error) {
 	for shard, s := range l.messages {
 		sources = append(sources, source{stream: s, event: func(m jetstream.Msg, seq uint64) (Event, bool) {
 			e, err := Record{Shard: shard, Position: seq, Destination: messageDestination(m.Subject()), Data: m.Data()}.Entry()
-			return Event{Message: &e}, err == nil // one that cannot be decoded is reported by its owner
+			return Event{Message: e}, err == nil // one that cannot be decoded is reported by its owner
 		}})
 	}
 	sources = append(sources, source{stream: l.attempts, event: func(m jetstream.Msg, _ uint64) (Event, bool) {

@@ -113,7 +113,7 @@ func (d *destination) arrive(r queue.Record) {
 	}
 	d.cursor = r.Position
 	e, err := r.Entry()
-	d.admit(loaded{pos: r.Position, entry: &e, err: err})
+	d.admit(loaded{pos: r.Position, entry: e, err: err})
 	if d.breaker.open {
 		d.empty()
 	}
