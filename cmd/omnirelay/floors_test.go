@@ -25,6 +25,9 @@ func floors() map[string]int {
 		"signer":       0,
 		"relay":        0,
 		"relay/egress": 0,
+
+		"relay/jsonobject": 0,
+
 		"queue/natsd":  0,
 		"queue/mirror": 0,
 

@@ -5,7 +5,6 @@ import (
 	"context"
 	"errors"
 	"maps"
-	"net/http"
 	"strconv"
 
 	"omnirelay/relay"
@@ -216,7 +215,7 @@ func (a *API) acceptChat(r *request, m *relay.Message, done string) error {
 	if receipt.Duplicate {
 		a.dropFiles(r.Request().Context(), r.files) // the first message has its own
 	}
-	return r.JSON(http.StatusOK, client.Accepted{
+	return r.accepted(client.Accepted{
 		Type: "result", Message: done, TicketID: m.TicketID, MessageID: receipt.ID, Duplicate: receipt.Duplicate,
 	})
 }

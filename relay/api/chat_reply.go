@@ -3,7 +3,6 @@ package api
 import (
 	"context"
 	"errors"
-	"net/http"
 	"strconv"
 
 	"omnirelay/queue"
@@ -49,7 +48,7 @@ func (a *API) postReply(r *request) error {
 	if m.DueAt.IsZero() {
 		a.answered(ctx, session)
 	}
-	return r.JSON(http.StatusOK, answer)
+	return r.accepted(answer)
 }
 
 // storeUploads stores a message for each file of a reply.

@@ -11,3 +11,6 @@ func (a *API) Routes() []string {
 
 // Catalogue lists the refusals.
 func Catalogue() []*Error { return catalogue() }
+
+// EncodeAccepted writes the answer that a message gets.
+var EncodeAccepted = encodeAccepted

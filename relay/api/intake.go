@@ -14,6 +14,7 @@ import (
 	"omnirelay/relay"
 	"omnirelay/relay/client"
 	"omnirelay/relay/helpdesk"
+	"omnirelay/relay/jsonobject"
 )
 
 // The types of the messages that come in here, as receivers see them.
@@ -174,7 +175,31 @@ func (a *API) accept(r *request, m *relay.Message) error {
 	case !m.DueAt.IsZero():
 		answer.Message, answer.SendAt = "Message scheduled.", m.DueAt
 	}
-	return r.JSON(http.StatusOK, answer)
+	return r.accepted(answer)
+}
+
+// accepted answers that a message is stored.
+func (r *request) accepted(a client.Accepted) error {
+	data, err := encodeAccepted(a)
+	if err != nil {
+		return err
+	}
+	return r.JSONBlob(http.StatusOK, data)
+}
+
+// encodeAccepted writes the one answer that every message gets.
+func encodeAccepted(a client.Accepted) ([]byte, error) {
+	o := jsonobject.New(192)
+	o.Text("type", a.Type)
+	o.Text("message", a.Message)
+	o.SomeText("messageID", string(a.MessageID))
+	o.SomeInt("ticketID", a.TicketID)
+	o.SomeTime("sendAt", a.SendAt, time.RFC3339Nano)
+	if a.Duplicate {
+		o.Raw("duplicate", "true")
+	}
+	data, err := o.Bytes()
+	return append(data, '\n'), err
 }
 
 // store appends the message to the log, or to the schedule when its time has not come.

@@ -1,8 +1,10 @@
 package api_test
 
 import (
+	"encoding/json"
 	"maps"
 	"net/http"
+	"reflect"
 	"slices"
 	"strconv"
 	"strings"
@@ -15,6 +17,7 @@ import (
 	"omnirelay/relay"
 	"omnirelay/relay/api"
 	"omnirelay/relay/auth"
+	"omnirelay/relay/client"
 	"omnirelay/signer"
 )
 
@@ -409,4 +412,21 @@ func TestAFullStoreIsA503(t *testing.T) {
 	require.Equal(t, "30", a.header.Get("Retry-After"))
 	w.queue.SetRoom(1 << 30)
 	require.Equal(t, 200, w.send("POST", inboundPath, w.admin, "json", "ticketID", "5", "message", "ok").status)
+}
+
+// TestTheAnswerHoldsEveryField fails for a field that is new and not written.
+func TestTheAnswerHoldsEveryField(t *testing.T) {
+	t.Parallel()
+	for _, a := range []client.Accepted{
+		{},
+		{Type: "result", Message: "<Message> accepted.", MessageID: relay.NewID()},
+		{Type: "result", Message: "Message scheduled.", MessageID: relay.NewID(), TicketID: -1, SendAt: time.Now().UTC(), Duplicate: true},
+	} {
+		got, err := api.EncodeAccepted(a)
+		require.NoError(t, err)
+		want, err := json.Marshal(a)
+		require.NoError(t, err)
+		require.JSONEq(t, string(want), string(got))
+	}
+	require.Equal(t, 6, reflect.TypeFor[client.Accepted]().NumField())
 }

@@ -222,7 +222,7 @@ func (a *API) replayDead(r *request) error {
 	if err != nil {
 		return err
 	}
-	return r.JSON(http.StatusOK, client.Accepted{Type: "result", Message: "Message replayed.", MessageID: receipt.ID, Duplicate: receipt.Duplicate})
+	return r.accepted(client.Accepted{Type: "result", Message: "Message replayed.", MessageID: receipt.ID, Duplicate: receipt.Duplicate})
 }
 
 func (a *API) discardDead(r *request) error {

@@ -97,11 +97,11 @@ func (d *destinations) Resolve(ctx context.Context, e *relay.Entry) (deliver.Tar
 	case !ok:
 		return d.desk, d.deskErr
 	}
-	if t, deleted := d.channels.Tombstone(id); deleted {
-		return deliver.Target{}, &deliver.GoneError{By: t.DeletedBy}
-	}
 	c, err := d.channels.Get(ctx, id)
 	if err != nil {
+		if t, deleted := d.channels.Tombstone(id); deleted {
+			return deliver.Target{}, &deliver.GoneError{By: t.DeletedBy}
+		}
 		return deliver.Target{}, fmt.Errorf("looking up channel %d: %w", id, err)
 	}
 	t := deliver.Target{Secrets: c.Secrets(time.Now())}

@@ -1,44 +1,17 @@
 package deliver
 
 import (
-	"bytes"
-	"encoding/json"
 	"fmt"
 	"maps"
-	"sync"
 	"time"
 
 	"omnirelay/relay"
 	"omnirelay/relay/helpdesk"
+	"omnirelay/relay/jsonobject"
 )
 
 // timestampFormat is RFC 3339 with milliseconds.
 const timestampFormat = "2006-01-02T15:04:05.000Z07:00"
-
-// envelope follows the payload structure that Standard Webhooks 1.0.0 recommends.
-type envelope struct {
-	Type      string `json:"type"`
-	Timestamp string `json:"timestamp"`
-	Data      data   `json:"data"`
-}
-
-type data struct {
-	MessageID    relay.ID     `json:"messageID"`
-	ChannelID    int64        `json:"channelID"`
-	ChannelName  string       `json:"channelName"`
-	TicketID     int64        `json:"ticketID,omitempty"`
-	Conversation string       `json:"conversation"`
-	Sequence     uint64       `json:"sequence"`
-	Message      string       `json:"message"`
-	Title        string       `json:"title"`
-	ToAddress    string       `json:"toAddress"`
-	FromAddress  string       `json:"fromAddress"`
-	UserID       int64        `json:"userID"`
-	Signature    string       `json:"signature,omitempty"`
-	Attachments  []attachment `json:"attachments"`
-
-	Fields map[string]string `json:"fields,omitempty"`
-}
 
 type attachment struct {
 	Name        string `json:"name"`
@@ -58,7 +31,7 @@ type AttachmentURL func(a relay.Attachment, acceptedAt time.Time) string
 //	  "conversation":"ticket:858462","sequence":17,"message":"…","title":"","toAddress":"…",
 //	  "fromAddress":"…","userID":254,"signature":"…","attachments":[]}}
 //
-// The timestamp is when the relay accepted the message, in UTC. The sequence grows within a
+// Its structure is the one that Standard Webhooks 1.0.0 recommends. The timestamp is when the relay accepted the message, in UTC. The sequence grows within a
 // conversation; gaps are normal. ticketID is left out when there is none, and signature (the
 // agent's text, nothing cryptographic) when the message carries none. An attachment has
 // name, contentType, size in bytes and, with JSONWith, the url to fetch it from. A message of
@@ -73,42 +46,48 @@ func JSONWith(address AttachmentURL) Renderer {
 
 func renderJSON(e *relay.Entry, address AttachmentURL) (Payload, error) {
 	m := &e.Message
-	body := envelope{
-		Type:      m.Type,
-		Timestamp: m.AcceptedAt.UTC().Format(timestampFormat),
-		Data: data{
-			MessageID:    m.ID,
-			ChannelID:    m.ChannelID,
-			ChannelName:  m.ChannelName,
-			TicketID:     m.TicketID,
-			Conversation: m.Conversation,
-			Sequence:     e.Position,
-			Message:      m.Text,
-			Title:        m.Title,
-			ToAddress:    m.ToAddress,
-			FromAddress:  m.FromAddress,
-			UserID:       m.UserID,
-			Signature:    m.Signature,
-			Attachments:  make([]attachment, 0, len(m.Attachments)),
-			Fields:       shownFields(m),
-		},
+	o := jsonobject.New(512 + len(m.Text) + len(m.Title))
+	o.Text("type", m.Type)
+	o.Time("timestamp", m.AcceptedAt.UTC(), timestampFormat)
+	o.Begin("data")
+	o.Text("messageID", string(m.ID))
+	o.Int("channelID", m.ChannelID)
+	o.Text("channelName", m.ChannelName)
+	o.SomeInt("ticketID", m.TicketID)
+	o.Text("conversation", m.Conversation)
+	o.Uint("sequence", e.Position)
+	o.Text("message", m.Text)
+	o.Text("title", m.Title)
+	o.Text("toAddress", m.ToAddress)
+	o.Text("fromAddress", m.FromAddress)
+	o.Int("userID", m.UserID)
+	o.SomeText("signature", m.Signature)
+	if len(m.Attachments) == 0 {
+		o.Raw("attachments", "[]")
+	} else {
+		o.Value("attachments", shownAttachments(m, address))
 	}
-	for _, a := range m.Attachments {
-		shown := attachment{Name: a.Name, ContentType: a.ContentType, Size: a.Size}
-		if address != nil {
-			shown.URL = address(a, m.AcceptedAt)
-		}
-		body.Data.Attachments = append(body.Data.Attachments, shown)
+	if fields := shownFields(m); len(fields) > 0 {
+		o.Value("fields", fields)
 	}
-	enc := encoders.Get().(*encoder)
-	defer encoders.Put(enc)
-	enc.buf.Reset()
-	if err := enc.json.Encode(&body); err != nil {
+	o.End()
+	data, err := o.Bytes()
+	if err != nil {
 		return Payload{}, fmt.Errorf("rendering message %s as JSON: %w", m.ID, err)
 	}
-	// A copy, because the transport may still be sending when the attempt is over, and the
-	// buffer is used again.
-	return Payload{ContentType: "application/json", Bytes: bytes.Clone(bytes.TrimSuffix(enc.buf.Bytes(), []byte("\n")))}, nil
+	return Payload{ContentType: "application/json", Bytes: data}, nil
+}
+
+// shownAttachments are the files of a message as a receiver sees them.
+func shownAttachments(m *relay.Message, address AttachmentURL) []attachment {
+	shown := make([]attachment, len(m.Attachments))
+	for i, a := range m.Attachments {
+		shown[i] = attachment{Name: a.Name, ContentType: a.ContentType, Size: a.Size}
+		if address != nil {
+			shown[i].URL = address(a, m.AcceptedAt)
+		}
+	}
+	return shown
 }
 
 // shownFields are the fields of a chat call as a receiver sees them.
@@ -122,17 +101,3 @@ func shownFields(m *relay.Message) map[string]string {
 	shown["chatServer"] = server
 	return shown
 }
-
-// encoder is a JSON encoder and the buffer it writes to. It writes <, > and & as they are:
-// the body is no HTML, and receivers' logs stay readable.
-type encoder struct {
-	buf  bytes.Buffer
-	json *json.Encoder
-}
-
-var encoders = sync.Pool{New: func() any {
-	e := &encoder{}
-	e.json = json.NewEncoder(&e.buf)
-	e.json.SetEscapeHTML(false)
-	return e
-}}

@@ -31,14 +31,18 @@ func ParseBody(contentType string, body []byte, limits Limits) (Values, error) {
 	if len(bytes.TrimSpace(body)) == 0 {
 		return Values{}, nil
 	}
-	media, params, err := mime.ParseMediaType(contentType)
-	if err != nil {
-		return nil, ErrContentType
+	media, params := contentType, map[string]string(nil)
+	if media != "application/json" { // as nearly all say, in so many words
+		var err error
+		if media, params, err = mime.ParseMediaType(contentType); err != nil {
+			return nil, ErrContentType
+		}
 	}
 	if charset := params["charset"]; charset != "" && !strings.EqualFold(charset, "utf-8") && !strings.EqualFold(charset, "utf8") {
 		return nil, ErrContentType
 	}
 	c := collector{values: make(Values, 8), limits: limits}
+	var err error
 	switch {
 	case media == "application/x-www-form-urlencoded":
 		err = c.form(string(body))
