@@ -29,7 +29,7 @@ type committer struct {
 	took    time.Duration // the last flush
 
 	mu      sync.Mutex
-	waiting []chan error  // acknowledged, not flushed; each has room for one
+	waiting []stored      // acknowledged, not flushed
 	wake    chan struct{} // holds a token while waiting may hold something
 	stop    chan struct{}
 	done    sync.WaitGroup
@@ -63,46 +63,30 @@ func (c *committer) close() {
 // append stores one record, and has stored, where it is not nil, called first; see send. After
 // an error other than ErrFull the record may be stored nevertheless.
 func (c *committer) append(ctx context.Context, msg *nats.Msg, stored func(ack)) (ack, error) {
-	c.sending.Add(1)
-	a, err := c.acknowledged(ctx, msg, stored)
-	c.sending.Add(-1)
-	if err != nil || c.flush == nil {
-		return a, err
+	group := c
+	if c.flush == nil {
+		group = nil
 	}
-	return a, c.flushed(ctx)
-}
-
-func (c *committer) acknowledged(ctx context.Context, msg *nats.Msg, stored func(ack)) (ack, error) {
-	sent, err := c.out.send(msg, stored)
+	sent, err := c.out.send(msg, stored, group)
 	if err != nil {
 		return ack{}, err
 	}
 	return sent.wait(ctx)
 }
 
-// flushed waits for a flush that begins from now on.
-func (c *committer) flushed(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, c.out.patience)
-	defer cancel()
-	result := make(chan error, 1)
+// add takes what was acknowledged into the next flush.
+func (c *committer) add(s stored) {
 	c.mu.Lock()
-	c.waiting = append(c.waiting, result)
+	c.waiting = append(c.waiting, s)
 	c.mu.Unlock()
 	select {
 	case c.wake <- struct{}{}:
 	default:
 	}
-	select {
-	case err := <-result:
-		return err
-	case <-ctx.Done():
-		return fmt.Errorf("%w: %w", ErrUnavailable, context.Cause(ctx))
-	case <-c.stop:
-		return fmt.Errorf("%w: shutting down", ErrUnavailable)
-	}
 }
 
 func (c *committer) run() {
+	var group []stored
 	for {
 		select {
 		case <-c.wake:
@@ -111,8 +95,7 @@ func (c *committer) run() {
 		}
 		c.gather()
 		c.mu.Lock()
-		group := c.waiting
-		c.waiting = nil
+		group, c.waiting = c.waiting, group[:0]
 		c.mu.Unlock()
 		if len(group) == 0 {
 			continue
@@ -123,9 +106,8 @@ func (c *committer) run() {
 		if err != nil {
 			err = fmt.Errorf("%w: %w", ErrUnavailable, err)
 		}
-		for _, result := range group {
-			result <- err
-		}
+		c.out.flushed(group, err)
+		clear(group)
 	}
 }
 

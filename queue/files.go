@@ -149,7 +149,7 @@ func (f *Files) write(ctx context.Context, info *jetstream.ObjectInfo, r io.Read
 			info.Size += uint64(n)
 			info.Chunks++
 			var unsent error
-			if sent[slot], unsent = f.log.out.send(&nats.Msg{Subject: chunkSubject(info.NUID), Data: part}, nil); unsent != nil {
+			if sent[slot], unsent = f.log.out.send(&nats.Msg{Subject: chunkSubject(info.NUID), Data: part}, nil, nil); unsent != nil {
 				return finish(unsent)
 			}
 		}

@@ -44,7 +44,17 @@ type publication struct {
 	token uint64
 	sent  time.Time
 	hook  func(ack)            // see send
+	group *committer           // see send
+	away  bool                 // not acknowledged yet, with a group
 	came  chan acknowledgement // has room for one
+}
+
+// landed says that a record is not on its way any more, whatever became of it.
+func (s *publication) landed() {
+	if s.away {
+		s.away = false
+		s.group.sending.Add(-1)
+	}
 }
 
 type acknowledgement struct {
@@ -88,8 +98,9 @@ func (p *publisher) close() {
 
 // send puts a record on its way; its Reply is overwritten. Whoever sends must wait. Before the
 // wait ends stored is called, where it is not nil, unless storing failed: for one record after
-// another, in the order in which the server stored them.
-func (p *publisher) send(m *nats.Msg, stored func(ack)) (*publication, error) {
+// another, in the order in which the server stored them. With a group the wait is for its flush
+// as well.
+func (p *publisher) send(m *nats.Msg, stored func(ack), group *committer) (*publication, error) {
 	p.mu.Lock()
 	var s *publication
 	if n := len(p.spare); n > 0 {
@@ -98,7 +109,10 @@ func (p *publisher) send(m *nats.Msg, stored func(ack)) (*publication, error) {
 		s = &publication{p: p, came: make(chan acknowledgement, 1)}
 	}
 	p.last++
-	s.token, s.sent, s.hook = p.last, time.Now(), stored
+	s.token, s.sent, s.hook, s.group, s.away = p.last, time.Now(), stored, group, group != nil
+	if s.away {
+		group.sending.Add(1)
+	}
 	p.waiting[s.token] = s
 	if !p.armed {
 		p.armed = true
@@ -118,7 +132,7 @@ func (p *publisher) send(m *nats.Msg, stored func(ack)) (*publication, error) {
 func (p *publisher) sendAll(ctx context.Context, msgs []*nats.Msg, stored func(ack)) error {
 	sent := make([]*publication, 0, len(msgs))
 	for _, m := range msgs {
-		s, err := p.send(m, nil)
+		s, err := p.send(m, nil, nil)
 		if err != nil {
 			forgetAll(sent)
 			return err
@@ -149,7 +163,7 @@ func (p *publisher) sendRun(ctx context.Context, msgs []*nats.Msg) (first uint64
 			err = storeError(p.nc.PublishMsg(m))
 		} else {
 			var s *publication
-			if s, err = p.send(m, nil); err == nil {
+			if s, err = p.send(m, nil, nil); err == nil {
 				ends = append(ends, s)
 			}
 		}
@@ -207,9 +221,10 @@ func (s *publication) forget() (got acknowledgement, ok bool) {
 	s.p.mu.Lock()
 	defer s.p.mu.Unlock()
 	if s.p.waiting[s.token] != s {
-		got, ok = <-s.came, true // what is not waited for is answered, or about to be
+		got, ok = <-s.came, true // what is not waiting any more is answered, or about to be
 	}
 	delete(s.p.waiting, s.token)
+	s.landed()
 	s.p.keep(s)
 	return got, ok
 }
@@ -218,7 +233,7 @@ func (s *publication) forget() (got acknowledgement, ok bool) {
 const spareMost = 1024
 
 func (p *publisher) keep(s *publication) {
-	s.hook = nil
+	s.hook, s.group = nil, nil
 	if len(p.spare) < spareMost {
 		p.spare = append(p.spare, s)
 	}
@@ -233,16 +248,46 @@ func (p *publisher) acknowledged(m *nats.Msg) {
 	a, err := readAck(m)
 	p.mu.Lock()
 	s := p.waiting[token]
-	delete(p.waiting, token)
-	p.mu.Unlock()
-	switch {
-	case s == nil:
+	if s == nil {
+		p.mu.Unlock()
 		p.lost()
 		return
-	case s.hook != nil && err == nil:
-		s.hook(a)
+	}
+	// Whoever waits may give up as soon as the lock is open, and s be used again.
+	hook, group := s.hook, s.group
+	s.landed()
+	if group == nil || err != nil {
+		delete(p.waiting, token)
+		group = nil
+	}
+	p.mu.Unlock()
+	if hook != nil && err == nil {
+		hook(a)
+	}
+	if group != nil {
+		group.add(stored{s, token, a})
+		return
 	}
 	s.came <- acknowledgement{a, storeError(err)}
+}
+
+// stored is a record that was acknowledged and waits for a flush.
+type stored struct {
+	*publication
+	token uint64 // as it was then: it may have been given up meanwhile
+	ack   ack
+}
+
+// flushed answers what waited for a flush.
+func (p *publisher) flushed(group []stored, err error) {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	for _, s := range group {
+		if p.waiting[s.token] == s.publication {
+			delete(p.waiting, s.token)
+			s.came <- acknowledgement{s.ack, err}
+		}
+	}
 }
 
 // disconnected answers all that waits: the answers would have come over the connection that
@@ -253,6 +298,7 @@ func (p *publisher) disconnected() {
 	defer p.mu.Unlock()
 	for token, s := range p.waiting {
 		delete(p.waiting, token)
+		s.landed()
 		s.came <- acknowledgement{err: storeError(nats.ErrDisconnected)}
 	}
 }
@@ -270,8 +316,13 @@ func (p *publisher) overdue() {
 			next = min(next, left)
 			continue
 		}
+		missing := "flush"
+		if s.away || s.group == nil {
+			missing = "acknowledgement"
+		}
 		delete(p.waiting, token)
-		s.came <- acknowledgement{err: fmt.Errorf("%w: no acknowledgement within %s", ErrUnavailable, p.patience)}
+		s.landed()
+		s.came <- acknowledgement{err: fmt.Errorf("%w: no %s within %s", ErrUnavailable, missing, p.patience)}
 	}
 	if p.armed {
 		p.alarm.Reset(next)
