@@ -76,12 +76,7 @@ const headersMost = 4 << 10
 
 // Load reads one message back. It answers ErrNotFound for a position that was purged.
 func (l *Log) Load(ctx context.Context, shard int, pos relay.Position) (relay.Entry, error) {
-	raw, err := l.messages[shard].GetMsg(ctx, pos)
-	if errors.Is(err, jetstream.ErrMsgNotFound) && l.o.Replicas > 1 {
-		// Any copy may have answered, also one that lags behind. An accepted message is
-		// not gone before the leader says so.
-		raw, err = l.leaderMsg(ctx, messageStream(shard), msgGetRequest{Seq: pos})
-	}
+	raw, err := l.record(ctx, l.messages[shard], messageStream(shard), pos)
 	if errors.Is(err, jetstream.ErrMsgNotFound) {
 		return relay.Entry{}, fmt.Errorf("position %d of shard %d: %w", pos, shard, ErrNotFound)
 	}

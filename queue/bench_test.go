@@ -3,8 +3,11 @@ package queue_test
 import (
 	"context"
 	"fmt"
+	"strings"
+	"sync"
 	"sync/atomic"
 	"testing"
+	"time"
 
 	"github.com/stretchr/testify/require"
 
@@ -107,5 +110,35 @@ func BenchmarkList(b *testing.B) {
 				require.Len(b, page.Items, 50)
 			}
 		})
+	}
+}
+
+// BenchmarkReplayDead replays one letter after another of a box with many, as an operator does
+// after an outage.
+func BenchmarkReplayDead(b *testing.B) {
+	const letters = 20_000
+	s := newStore(b, queue.Options{Sole: true})
+	ids := make([]relay.ID, letters)
+	var all sync.WaitGroup
+	for worker := range 64 {
+		all.Go(func() {
+			for i := worker; i < letters; i += 64 {
+				m := text(1001, "ticket:1", strings.Repeat("word ", 100))
+				r, err := s.Append(context.Background(), m, "")
+				require.NoError(b, err)
+				a := attempt(r, 1001, relay.Dead, relay.ReasonExhausted)
+				require.NoError(b, s.Bury(context.Background(), queue.DeadLetter{Message: *m, Attempt: a, DiedAt: time.Now().UTC()}))
+				ids[i] = r.ID
+			}
+		})
+	}
+	all.Wait()
+	b.ResetTimer()
+	for n := 0; b.Loop(); n++ {
+		if n == letters {
+			b.Fatal("no letter is left")
+		}
+		_, err := s.ReplayDead(b.Context(), ids[n], "ada")
+		require.NoError(b, err)
 	}
 }

@@ -114,23 +114,32 @@ func (l *Log) Dead(ctx context.Context, f DeadFilter) (DeadPage, error) {
 
 // findDead returns a dead letter and every sequence at which it is kept.
 func (l *Log) findDead(ctx context.Context, id relay.ID) (DeadLetter, []uint64, error) {
+	places, err := l.graves.find(ctx, l.dead, id)
+	if err != nil {
+		return DeadLetter{}, nil, err
+	}
 	var found DeadLetter
 	var seqs []uint64
-	r := scanRange{filter: deadSubject(""), since: id.Time()}
-	err := scan(ctx, l.dead, r, func(m jetstream.Msg, meta *jetstream.MsgMetadata) (bool, error) {
+	for _, seq := range places {
+		raw, err := l.record(ctx, l.dead, deadStream, seq)
+		if errors.Is(err, jetstream.ErrMsgNotFound) {
+			continue // replayed or discarded since
+		}
+		if err != nil {
+			return DeadLetter{}, nil, fmt.Errorf("reading dead letter %d: %w", seq, err)
+		}
 		var d DeadLetter
-		if err := json.Unmarshal(m.Data(), &d); err != nil {
-			return false, fmt.Errorf("decoding dead letter %d: %w", meta.Sequence.Stream, err)
+		if err := json.Unmarshal(raw.Data, &d); err != nil {
+			return DeadLetter{}, nil, fmt.Errorf("decoding dead letter %d: %w", seq, err)
 		}
 		if d.Message.ID == id {
-			found, seqs = d, append(seqs, meta.Sequence.Stream)
+			found, seqs = d, append(seqs, seq) // the later word counts
 		}
-		return true, nil
-	})
-	if err == nil && len(seqs) == 0 {
-		err = fmt.Errorf("dead letter %s: %w", id, ErrNotFound)
 	}
-	return found, seqs, err
+	if len(seqs) == 0 {
+		return DeadLetter{}, nil, fmt.Errorf("dead letter %s: %w", id, ErrNotFound)
+	}
+	return found, seqs, nil
 }
 
 // FindDead reads one dead letter.

@@ -52,6 +52,17 @@ func (l *Log) leaderMsg(ctx context.Context, stream string, r msgGetRequest) (*j
 	return &jetstream.RawStreamMsg{Subject: res.Message.Subject, Sequence: res.Message.Sequence, Data: res.Message.Data}, nil
 }
 
+// record reads one record of a stream. Errors: jetstream.ErrMsgNotFound.
+func (l *Log) record(ctx context.Context, s jetstream.Stream, name string, seq uint64) (*jetstream.RawStreamMsg, error) {
+	raw, err := s.GetMsg(ctx, seq)
+	if errors.Is(err, jetstream.ErrMsgNotFound) && l.o.Replicas > 1 {
+		// Any copy may have answered, also one that lags behind. What was accepted is not gone
+		// before the leader says so.
+		return l.leaderMsg(ctx, name, msgGetRequest{Seq: seq})
+	}
+	return raw, err
+}
+
 // askAgain is how long a stream's leader may take to answer before it is asked once more: while
 // there is none, nobody answers.
 const askAgain = time.Second

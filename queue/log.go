@@ -73,6 +73,7 @@ type Log struct {
 	snapshots jetstream.KeyValue
 	intake    []*committer // by shard
 	burials   *committer
+	graves    *deadIndex
 
 	snapshotStream jetstream.Stream // of snapshots
 	writer         string           // who this Log is among those that share the store
@@ -172,6 +173,7 @@ func Open(ctx context.Context, js jetstream.JetStream, o Options) (*Log, error) 
 	if l.out, err = newPublisher(js.Conn(), o.ackTimeout(), l.doubt); err != nil {
 		return nil, err
 	}
+	l.graves = newDeadIndex()
 	l.burials = newCommitter(l.out, o.flush(deadStream))
 	for shard := range l.intake {
 		l.intake[shard] = newCommitter(l.out, o.flush(messageStream(shard)))
@@ -245,5 +247,6 @@ func (l *Log) Close() {
 		c.close()
 	}
 	l.burials.close()
+	l.graves.close()
 	l.out.close()
 }
