@@ -219,11 +219,10 @@ func (d *destination) admit(g loaded) {
 		return
 	}
 	e := g.entry
-	known := d.w.state.Retry(g.pos)
-	it := item{pos: g.pos, attempts: known.Attempts, due: known.NextAt, entry: e}
+	it := item{pos: g.pos, entry: e}
 	l := d.lanes[e.Conversation]
 	if l == nil {
-		l = &lane{conversation: e.Conversation, fault: known.Reason.Fault()}
+		l = &lane{conversation: e.Conversation}
 		d.lanes[e.Conversation] = l
 	} else if e.Kind == relay.KindEvent {
 		d.supersede(l, e)

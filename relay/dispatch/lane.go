@@ -12,9 +12,14 @@ type lane struct {
 	conversation string
 	items        []item
 	state        laneState
-	alarm        *alarm      // while waiting
-	fault        relay.Fault // of the head's last attempt
-	tried        time.Time   // when the head was last sent by this owner
+	alarm        *alarm // while waiting
+
+	// Of the head; the others' turn has not come.
+	attempts int         // that counted
+	stumbles int         // failures in a row that the relay itself is to blame for
+	due      time.Time   // of the next attempt
+	fault    relay.Fault // of the last attempt
+	tried    time.Time   // when this owner last sent it
 }
 
 type laneState int
@@ -28,11 +33,8 @@ const (
 // item is one message of a lane. While its lane waits it is only a position, and the body
 // stays in the log, unless it is the head's and may be kept.
 type item struct {
-	pos      relay.Position
-	attempts int // that counted
-	stumbles int // failures in a row that the relay itself is to blame for
-	due      time.Time
-	entry    *relay.Entry // nil: read it from the log when needed
+	pos   relay.Position
+	entry *relay.Entry // nil: read it from the log when needed
 }
 
 func (l *lane) head() *item { return &l.items[0] }
@@ -40,5 +42,10 @@ func (l *lane) head() *item { return &l.items[0] }
 func (l *lane) pop() {
 	l.items[0] = item{}
 	l.items = l.items[1:]
-	l.fault, l.tried = relay.NoFault, time.Time{}
+}
+
+// lead takes over what is known of a new head.
+func (l *lane) lead(known Retrying) {
+	l.attempts, l.due, l.fault = known.Attempts, known.NextAt, known.Reason.Fault()
+	l.stumbles, l.tried = 0, time.Time{}
 }

@@ -94,7 +94,7 @@ func (o Options) withDefaults() Options {
 		o.memory = &memory{total: o.Bounds.TotalBytes}
 	}
 	if o.looks == nil {
-		o.looks = rate.NewLimiter(1, 10)
+		o.looks = rate.NewLimiter(rate.Every(4*time.Second), 10)
 	}
 	return o
 }

@@ -24,11 +24,9 @@ func (d *destination) ended(l *lane, t *trial, r relay.Result) {
 	d.announce(t.entry, a, func() {
 		d.inflight--
 		d.conclude(a, t.entry)
-		it := l.head()
-		it.attempts, it.due = a.Number, a.NextAt
-		l.fault = a.Reason.Fault()
-		if it.stumbles++; l.fault != relay.ServiceFault {
-			it.stumbles = 0
+		l.attempts, l.due, l.fault = a.Number, a.NextAt, a.Reason.Fault()
+		if l.stumbles++; l.fault != relay.ServiceFault {
+			l.stumbles = 0
 		}
 		d.park(l, a.NextAt)
 		d.pump()

@@ -10,8 +10,9 @@ import (
 
 // schedule puts a lane with a new head where it belongs.
 func (d *destination) schedule(l *lane) {
-	if wait := l.head().due; wait.After(time.Now()) {
-		d.park(l, wait)
+	l.lead(d.w.state.Retry(l.head().pos))
+	if l.due.After(time.Now()) {
+		d.park(l, l.due)
 		return
 	}
 	l.state = laneReady
@@ -132,6 +133,7 @@ func (d *destination) start(l *lane) {
 		return
 	}
 	t := d.trial(it)
+	t.attempts, t.stumbles = l.attempts, l.stumbles
 	if d.exists && t.expiredAt(t.now) {
 		d.settle(l, t.settled(relay.ReasonExpired))
 		return
@@ -184,8 +186,6 @@ func (d *destination) trial(it *item) *trial {
 	return &trial{
 		entry:     it.entry,
 		policy:    d.policy,
-		attempts:  it.attempts,
-		stumbles:  it.stumbles,
 		born:      born,
 		held:      d.w.o.Holds.HeldSince(d.name, born),
 		startedAt: now,
