@@ -29,7 +29,7 @@ type committer struct {
 	took    time.Duration // the last flush
 
 	mu      sync.Mutex
-	waiting []stored      // acknowledged, not flushed
+	waiting []unflushed   // acknowledged, not flushed
 	wake    chan struct{} // holds a token while waiting may hold something
 	stop    chan struct{}
 	done    sync.WaitGroup
@@ -75,7 +75,7 @@ func (c *committer) append(ctx context.Context, msg *nats.Msg, stored func(ack))
 }
 
 // add takes what was acknowledged into the next flush.
-func (c *committer) add(s stored) {
+func (c *committer) add(s unflushed) {
 	c.mu.Lock()
 	c.waiting = append(c.waiting, s)
 	c.mu.Unlock()
@@ -86,7 +86,7 @@ func (c *committer) add(s stored) {
 }
 
 func (c *committer) run() {
-	var group []stored
+	var group []unflushed
 	for {
 		select {
 		case <-c.wake:

@@ -26,7 +26,7 @@ type Options struct {
 	// not asked for. Accepted messages, dead letters and holds are flushed before they count.
 	Flush func(stream string) func() error
 
-	// Sole says that no other process writes to the store; see publishAttempts.
+	// Sole says that no other process writes to the store; see publishAttempts and recent.
 	Sole bool
 
 	// AsyncAttempts lets the attempt log of a single server reach its file a few

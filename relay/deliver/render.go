@@ -31,12 +31,13 @@ type AttachmentURL func(a relay.Attachment, acceptedAt time.Time) string
 //	  "conversation":"ticket:858462","sequence":17,"message":"…","title":"","toAddress":"…",
 //	  "fromAddress":"…","userID":254,"signature":"…","attachments":[]}}
 //
-// Its structure is the one that Standard Webhooks 1.0.0 recommends. The timestamp is when the relay accepted the message, in UTC. The sequence grows within a
-// conversation; gaps are normal. ticketID is left out when there is none, and signature (the
-// agent's text, nothing cryptographic) when the message carries none. An attachment has
-// name, contentType, size in bytes and, with JSONWith, the url to fetch it from. A message of
-// live chat has fields, the documented ones of the call that it came with, by their names;
-// chatServer is the relay's own address there, so that an answer to it comes through the relay.
+// Its structure is the one that Standard Webhooks 1.0.0 recommends. The timestamp is when the
+// relay accepted the message, in UTC. The sequence grows within a conversation; gaps are normal.
+// ticketID is left out when there is none, and signature (the agent's text, nothing
+// cryptographic) when the message carries none. An attachment has name, contentType, size in
+// bytes and, with JSONWith, the url to fetch it from. A message of live chat has fields, the
+// documented ones of the call that it came with, by their names; chatServer is the relay's own
+// address there, so that an answer to it comes through the relay.
 func JSON(e *relay.Entry) (Payload, error) { return renderJSON(e, nil) }
 
 // JSONWith is JSON with the addresses of attachments.
