@@ -74,6 +74,7 @@ shows takes --backlog 1000000 and the better part of an hour.`,
 	f.Float64Var(&o.Rate, "rate", 1000, "messages a second, for latency, isolation and crash")
 	f.IntVar(&o.Backlog, "backlog", 100_000, "messages that wait, for isolation and memory")
 	f.IntVar(&o.Kills, "kills", 10, "how often crash kills the relay")
+	f.IntVar(&o.BareWorkers, "bare-workers", 64, "deliveries of the bare pipeline that are under way at once")
 	f.StringVar(&o.Dir, "dir", "", "where the stores are made and removed again (default the temporary directory)")
 	f.StringVar(&o.Profiles, "profiles", "", "directory for a CPU profile of each measurement")
 	f.StringVar(&jsonFile, "json", "", "file to write the report to, as JSON")

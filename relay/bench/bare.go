@@ -41,25 +41,25 @@ type bare struct {
 
 const (
 	bareSubject = "bare.messages"
-	// bareWorkers is how many deliveries are under way at once. More or fewer made it
-	// slower, on two cores.
+	// bareWorkers is how many deliveries are under way at once, unless Options say otherwise.
+	// More or fewer made it slower, on two cores.
 	bareWorkers    = 64
 	bareAckPending = 1024
 )
 
-func startBare(ctx context.Context, parent string, syncAlways bool, target string) (*bare, error) {
-	dir, err := os.MkdirTemp(parent, "omnirelay-bench-")
+func (o Options) startBare(ctx context.Context, syncAlways bool, target string) (*bare, error) {
+	dir, err := os.MkdirTemp(o.Dir, "omnirelay-bench-")
 	if err != nil {
 		return nil, fmt.Errorf("making a directory: %w", err)
 	}
 	b := &bare{dir: dir, jobs: make(chan jetstream.Msg), secret: signer.NewSecret()}
-	if err := b.setup(ctx, syncAlways, target); err != nil {
+	if err := b.setup(ctx, syncAlways, target, o.BareWorkers); err != nil {
 		return nil, errors.Join(err, b.close())
 	}
 	return b, nil
 }
 
-func (b *bare) setup(ctx context.Context, syncAlways bool, target string) error {
+func (b *bare) setup(ctx context.Context, syncAlways bool, target string, workers int) error {
 	var err error
 	if b.target, err = url.Parse(target); err != nil {
 		return fmt.Errorf("the receiver's address: %w", err)
@@ -82,9 +82,9 @@ func (b *bare) setup(ctx context.Context, syncAlways bool, target string) error 
 		return fmt.Errorf("making the bare pipeline's consumer: %w", err)
 	}
 	b.transport = &http.Transport{
-		MaxIdleConns: bareWorkers, MaxIdleConnsPerHost: bareWorkers, DisableCompression: true,
+		MaxIdleConns: workers, MaxIdleConnsPerHost: workers, DisableCompression: true,
 	}
-	for range bareWorkers {
+	for range workers {
 		b.workers.Go(b.work)
 	}
 	b.consuming, err = consumer.Consume(func(m jetstream.Msg) { b.jobs <- m })

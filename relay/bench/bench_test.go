@@ -161,7 +161,9 @@ func BenchmarkDelivery(b *testing.B) {
 	defer r.close()
 	b.Run("direct", func(b *testing.B) { run(b, direct{r}, r, make([]int64, 16)) })
 	b.Run("bare", func(b *testing.B) {
-		p, err := startBare(b.Context(), b.TempDir(), false, r.url())
+		o := o
+		o.Dir = b.TempDir()
+		p, err := o.startBare(b.Context(), false, r.url())
 		require.NoError(b, err)
 		defer func() { require.NoError(b, p.close()) }()
 		run(b, p, r, make([]int64, 16))

@@ -35,6 +35,7 @@ type Options struct {
 	Backlog      int           // messages that wait, for isolation and memory; default 100,000
 	ManyChannels int           // for channels and memory; default 10,000
 	Kills        int           // for crash; default 10
+	BareWorkers  int           // deliveries of the bare pipeline that are under way at once; default 64
 
 	// Dir is where the stores' directories are made and removed; default the system's
 	// temporary directory. In a file system in memory, fsync costs nothing and the figures
@@ -65,6 +66,7 @@ func (o Options) withDefaults() (Options, error) {
 	o.Backlog = cmp.Or(o.Backlog, 100_000)
 	o.ManyChannels = cmp.Or(o.ManyChannels, 10_000)
 	o.Kills = cmp.Or(o.Kills, 10)
+	o.BareWorkers = cmp.Or(o.BareWorkers, bareWorkers)
 	if o.Progress == nil {
 		o.Progress = io.Discard
 	}
@@ -74,9 +76,9 @@ func (o Options) withDefaults() (Options, error) {
 			problems = append(problems, fmt.Errorf("sync %q must be always or interval", s))
 		}
 	}
-	for _, n := range append([]int{o.Rounds, o.Channels, o.Backlog, o.ManyChannels, o.Kills}, o.Connections...) {
+	for _, n := range append([]int{o.Rounds, o.Channels, o.Backlog, o.ManyChannels, o.Kills, o.BareWorkers}, o.Connections...) {
 		if n < 1 {
-			problems = append(problems, errors.New("connections, rounds, channels, backlog and kills must be 1 or more"))
+			problems = append(problems, errors.New("connections, rounds, channels, backlog, kills and workers must be 1 or more"))
 			break
 		}
 	}

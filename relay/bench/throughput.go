@@ -119,7 +119,7 @@ func (o Options) besideBare(ctx context.Context, name, sync string, pace pace) (
 }
 
 func (o Options) measureBare(ctx context.Context, name, sync string, pace pace, r *receiver) (out outcome, err error) {
-	b, err := startBare(ctx, o.Dir, sync == config.SyncAlways, r.url())
+	b, err := o.startBare(ctx, sync == config.SyncAlways, r.url())
 	if err != nil {
 		return out, err
 	}
