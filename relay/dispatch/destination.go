@@ -58,7 +58,7 @@ func newDestination(w *Owner, name relay.Destination) *destination {
 		breaker: breaker{threshold: w.o.BreakerFaults, maxWait: w.o.BreakerMaxWait, faults: w.state.Faults(name)},
 	}
 	d.refresh()
-	if d.breaker.faults >= d.breaker.threshold {
+	if d.exists && d.breaker.faults >= d.breaker.threshold {
 		// It was down before the restart: begin with one probe instead of a burst.
 		d.breaker.open = true
 		w.o.Metrics.breakerOpened(1)

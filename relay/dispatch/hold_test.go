@@ -142,3 +142,27 @@ func TestADeletedChannelsMessagesAreDiscarded(t *testing.T) {
 		})
 	}
 }
+
+// A channel that was down and is deleted while no relay runs has its messages discarded at the
+// next start, all at once: there is nothing to probe.
+func TestAChannelThatIsDeletedWhileNothingRuns(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, quiet)
+		r.inbox.set(failing)
+		for i := range 400 {
+			r.send(1001, fmt.Sprint("ticket:", i%7), "m")
+		}
+		settle(10 * time.Minute)
+		require.True(t, r.d.View(channel1).BreakerOpen)
+		r.stop()
+		r.catalog.deleted[channel1] = true
+		r.inbox.set(answering(relay.Result{Reason: relay.ReasonDiscarded, By: "ann"})) // as a Sender answers then
+		r.start()
+		synctest.Wait()
+		require.False(t, r.d.View(channel1).BreakerOpen)
+		settle(time.Second)
+		require.Zero(t, r.d.View(channel1).Open)
+		r.stop()
+	})
+}

@@ -11,7 +11,7 @@ import (
 // schedule puts a lane with a new head where it belongs.
 func (d *destination) schedule(l *lane) {
 	l.lead(d.w.state.Retry(l.head().pos))
-	if l.due.After(time.Now()) {
+	if d.exists && l.due.After(time.Now()) { // what was deleted has nothing to wait for
 		d.park(l, l.due)
 		return
 	}
