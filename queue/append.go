@@ -73,19 +73,3 @@ func (l *Log) sizeMost() int {
 
 // headersMost is room for a record's headers, bytes: a dedupe key and a batch's.
 const headersMost = 4 << 10
-
-// Load reads one message back. It answers ErrNotFound for a position that was purged.
-func (l *Log) Load(ctx context.Context, shard int, pos relay.Position) (relay.Entry, error) {
-	raw, err := l.record(ctx, l.messages[shard], messageStream(shard), pos)
-	if errors.Is(err, jetstream.ErrMsgNotFound) {
-		return relay.Entry{}, fmt.Errorf("position %d of shard %d: %w", pos, shard, ErrNotFound)
-	}
-	if err != nil {
-		return relay.Entry{}, fmt.Errorf("reading position %d of shard %d: %w", pos, shard, err)
-	}
-	e, err := Record{Shard: shard, Position: pos, Destination: messageDestination(raw.Subject), Data: raw.Data}.Entry()
-	if err != nil {
-		return relay.Entry{}, err
-	}
-	return *e, nil
-}

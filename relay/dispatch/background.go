@@ -80,7 +80,13 @@ func (w *Owner) sweep() reading {
 
 func (w *Owner) readBack(positions []relay.Position, budget int64) []loaded {
 	got := make([]loaded, 0, len(positions))
-	for _, pos := range positions {
+	for _, e := range w.o.Log.LoadRun(w.work, w.shard, positions, budget) {
+		got = append(got, loaded{pos: e.Position, entry: e})
+		if budget -= int64(e.Size); budget <= 0 {
+			return got
+		}
+	}
+	for _, pos := range positions[len(got):] {
 		e, err := w.o.Log.Load(w.work, w.shard, pos)
 		got = append(got, loaded{pos: pos, entry: &e, err: err})
 		if budget -= int64(e.Size); transient(err) || budget <= 0 {

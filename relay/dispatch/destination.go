@@ -156,7 +156,11 @@ func (d *destination) fill() {
 	if d.backlog == 0 || d.loading || d.held || d.replay != "" || d.w.stopping || !d.room() {
 		return
 	}
-	n := min(fillMost, d.w.o.Bounds.QueueMessages-d.bodies)
+	most := d.w.o.Bounds.QueueMessages
+	n := min(fillMost, most-d.bodies)
+	if n < min(fillMost, most/2) {
+		return // a part at a time: what is there is enough for now
+	}
 	if d.breaker.open {
 		if d.inflight > 0 || d.breaker.openUntil.After(time.Now()) || (d.looked && len(d.lanes) > 0) {
 			return
