@@ -1,6 +1,7 @@
 package queue
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,7 @@ import (
 	"sync/atomic"
 	"time"
 
+	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
 	"github.com/nats-io/nuid"
 	"github.com/rs/zerolog"
@@ -20,6 +22,10 @@ import (
 type Options struct {
 	Shards   int // message logs; default 1; fixed once the first is made
 	Replicas int // copies of everything in a NATS cluster; default 1
+
+	// Appends is the connection that messages, attempts and dead letters are appended over, so
+	// that they wait for no read; default the one of js.
+	Appends *nats.Conn
 
 	// Flush makes what a stream has acknowledged survive a power cut, for a store that does
 	// not see to that before it acknowledges; nil for one that does, and where that much is
@@ -170,7 +176,7 @@ func Open(ctx context.Context, js jetstream.JetStream, o Options) (*Log, error) 
 	if l.snapshotStream, err = js.Stream(ctx, "KV_"+snapshotBucket); err != nil {
 		return nil, fmt.Errorf("opening bucket %s: %w", snapshotBucket, err)
 	}
-	if l.out, err = newPublisher(js.Conn(), o.ackTimeout(), l.doubt); err != nil {
+	if l.out, err = newPublisher(cmp.Or(o.Appends, js.Conn()), o.ackTimeout(), l.doubt); err != nil {
 		return nil, err
 	}
 	l.graves = newDeadIndex()

@@ -70,6 +70,32 @@ func FuzzReadAck(f *testing.F) {
 	})
 }
 
+// TestAnAppendWaitsForNoRead holds back everything that the server says to those who read.
+func TestAnAppendWaitsForNoRead(t *testing.T) {
+	t.Parallel()
+	conn := natsdtest.OpenDir(t, t.TempDir())
+	line := &mute{quiet: make(chan struct{})}
+	other, err := conn.Another(line.between)
+	require.NoError(t, err)
+	l, err := queue.Open(t.Context(), other.JetStream(), queue.Options{Appends: conn.Appends()})
+	require.NoError(t, err)
+	t.Cleanup(func() {
+		l.Close()
+		require.NoError(t, other.Close())
+		require.NoError(t, conn.Close())
+	})
+	line.hush()
+	receipt, err := l.Append(t.Context(), text(1001, "ticket:1", "a"), "")
+	require.NoError(t, err)
+	_, err = l.Append(t.Context(), text(1001, "ticket:1", "b"), "")
+	require.NoError(t, err)
+	soon, cancel := context.WithTimeout(t.Context(), 50*time.Millisecond)
+	defer cancel()
+	_, err = l.Load(soon, receipt.Shard, receipt.Position)
+	require.ErrorIs(t, err, context.DeadlineExceeded, "this read is held back")
+	line.cut()
+}
+
 // TestAnAppendIsGivenUpWithItsConnection breaks the connection while the server holds its
 // answers back: every append hears of it at once, not when its patience is at its end.
 func TestAnAppendIsGivenUpWithItsConnection(t *testing.T) {

@@ -31,7 +31,7 @@ func newStore(t testing.TB, o queue.Options) *store {
 
 func openStore(t testing.TB, conn *natsd.Conn, o queue.Options) *store {
 	t.Helper()
-	o.Log = zerolog.Nop()
+	o.Log, o.Appends = zerolog.Nop(), conn.Appends()
 	l, err := queue.Open(t.Context(), conn.JetStream(), o)
 	require.NoError(t, err)
 	s := &store{Log: l, t: t, conn: conn}

@@ -9,8 +9,8 @@ import (
 	"github.com/nats-io/nats.go"
 )
 
-// Another makes one more connection to an embedded server, as if from another process: its
-// Close leaves the server running. What between returns stands between the two, for whoever wants to look on
+// Another makes one more connection to an embedded server, as if from another process, a single
+// one for everything: its Close leaves the server running. What between returns stands between the two, for whoever wants to look on
 // or to interfere.
 func (c *Conn) Another(between func(net.Conn) net.Conn) (*Conn, error) {
 	if c.server == nil {
@@ -20,7 +20,7 @@ func (c *Conn) Another(between func(net.Conn) net.Conn) (*Conn, error) {
 	if err != nil {
 		return nil, fmt.Errorf("connecting to the embedded JetStream: %w", err)
 	}
-	return wrap(nc)
+	return wrap(nc, nc)
 }
 
 type wrapped struct {

@@ -77,15 +77,12 @@ func startEmbedded(o EmbeddedOptions) (*Conn, error) {
 		s.Shutdown()
 		return nil, fmt.Errorf("the embedded JetStream in %s did not become ready within %s", o.Dir, startTimeout)
 	}
-	nc, err := nats.Connect("", nats.InProcessServer(s), nats.Name("omnirelay"), nats.MaxReconnects(-1))
+	c, err := open(func(name string) (*nats.Conn, error) {
+		return nats.Connect("", nats.InProcessServer(s), nats.Name(name), nats.MaxReconnects(-1))
+	})
 	if err != nil {
 		s.Shutdown()
 		return nil, fmt.Errorf("connecting to the embedded JetStream: %w", err)
-	}
-	c, err := wrap(nc)
-	if err != nil {
-		s.Shutdown()
-		return nil, err
 	}
 	c.server = s
 	return c, nil

@@ -39,33 +39,30 @@ func External(ctx context.Context, o ExternalOptions) (*Conn, error) {
 	if o.Patience == 0 {
 		o.Patience = 30 * time.Second
 	}
-	var nc *nats.Conn
-	err := o.persist(ctx, func() (err error) {
-		nc, err = nats.Connect(strings.Join(o.URLs, ","), o.options()...)
-		// Every server was tried and none answered; anything else is an answer.
-		if err != nil && !errors.Is(err, nats.ErrNoServers) && !errors.Is(err, nats.ErrTimeout) {
-			return backoff.Permanent(err)
-		}
-		return err
+	c, err := open(func(name string) (nc *nats.Conn, err error) {
+		err = o.persist(ctx, func() (err error) {
+			nc, err = nats.Connect(strings.Join(o.URLs, ","), o.options(name)...)
+			// Every server was tried and none answered; anything else is an answer.
+			if err != nil && !errors.Is(err, nats.ErrNoServers) && !errors.Is(err, nats.ErrTimeout) {
+				return backoff.Permanent(err)
+			}
+			return err
+		})
+		return nc, err
 	})
 	if err != nil {
 		return nil, fmt.Errorf("connecting to NATS: %w", err)
 	}
-	c, err := wrap(nc)
-	if err != nil {
-		return nil, err
-	}
 	if err := o.check(ctx, c); err != nil {
-		nc.Close()
-		return nil, err
+		return nil, errors.Join(err, c.Close())
 	}
 	c.js = patient{c.js, o}
 	return c, nil
 }
 
-func (o ExternalOptions) options() []nats.Option {
+func (o ExternalOptions) options(name string) []nats.Option {
 	opts := []nats.Option{
-		nats.Name("omnirelay"),
+		nats.Name(name),
 		nats.MaxReconnects(-1),
 		nats.ReconnectWait(250 * time.Millisecond),
 		nats.Timeout(5 * time.Second),
@@ -79,10 +76,10 @@ func (o ExternalOptions) options() []nats.Option {
 		// Refused again while a server is given new users is no reason to give up for good.
 		nats.IgnoreAuthErrorAbort(),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
-			o.Log.Warn().Err(err).Msg("NATS disconnected")
+			o.Log.Warn().Err(err).Str("connection", name).Msg("NATS disconnected")
 		}),
 		nats.ReconnectHandler(func(nc *nats.Conn) {
-			o.Log.Info().Str("server", nc.ConnectedServerName()).Msg("NATS connected again")
+			o.Log.Info().Str("connection", name).Str("server", nc.ConnectedServerName()).Msg("NATS connected again")
 		}),
 	}
 	if o.Creds != "" {

@@ -46,6 +46,14 @@ func TestEmbeddedRefusesADirectoryInUse(t *testing.T) {
 	require.NoError(t, natsdtest.OpenDir(t, dir).Close())
 }
 
+func TestAppendsHaveAConnectionOfTheirOwn(t *testing.T) {
+	t.Parallel()
+	c := natsdtest.Open(t)
+	require.NotSame(t, c.NATS(), c.Appends())
+	c.Appends().Close()
+	require.ErrorContains(t, c.Healthy(), "CLOSED")
+}
+
 func TestEmbeddedRunsInFakeTime(t *testing.T) {
 	t.Parallel()
 	dir := t.TempDir()

@@ -83,6 +83,7 @@ func (d *Daemon) setup(ctx context.Context) error {
 	d.log, err = queue.Open(ctx, js, queue.Options{
 		Shards:            c.Queue.Shards,
 		Replicas:          replicas,
+		Appends:           d.conn.Appends(),
 		Sole:              d.conn.Embedded(),
 		AsyncAttempts:     d.conn.Embedded(),
 		Flush:             d.flush,

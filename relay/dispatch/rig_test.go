@@ -177,7 +177,7 @@ func (r *rig) start() {
 	ctx := context.Background()
 	var err error
 	logs := r.logs
-	logs.Shards, logs.Log, logs.Sole = r.shards, zerolog.Nop(), true
+	logs.Shards, logs.Log, logs.Sole, logs.Appends = r.shards, zerolog.Nop(), true, r.conn.Appends()
 	r.log, err = queue.Open(ctx, r.conn.JetStream(), logs)
 	require.NoError(r.t, err)
 	r.holds, err = r.log.OpenHolds(ctx)
