@@ -74,3 +74,27 @@ func BenchmarkDelivery(b *testing.B) {
 		})
 	}
 }
+
+// BenchmarkSnapshot is how long an owner stands still to save its state, and how long writing it
+// down takes beside the loop, with a million open messages.
+func BenchmarkSnapshot(b *testing.B) {
+	for _, channels := range []int{500, 10_000} {
+		s := dispatch.NewState()
+		for i := range 1_000_000 {
+			s.Message(relay.ChannelDestination(int64(1001+i*7919%channels)), relay.Position(i+1))
+		}
+		b.Run(fmt.Sprintf("%d channels", channels), func(b *testing.B) {
+			var still time.Duration
+			for b.Loop() {
+				began := time.Now()
+				write, err := s.Frozen()
+				still += time.Since(began)
+				require.NoError(b, err)
+				data, err := write()
+				require.NoError(b, err)
+				b.ReportMetric(float64(len(data)), "bytes")
+			}
+			b.ReportMetric(still.Seconds()*1000/float64(b.N), "ms-still/op")
+		})
+	}
+}

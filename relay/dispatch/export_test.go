@@ -68,6 +68,12 @@ func (d *Dispatcher) Audit() (err error) {
 // MemoryUsed is how many bytes of bodies the process believes to hold.
 func (d *Dispatcher) MemoryUsed() int64 { return d.o.memory.used.Load() }
 
+// Frozen is the first half of Snapshot, and returns the second.
+func (s *State) Frozen() (write func() ([]byte, error), err error) {
+	snap, err := s.freeze()
+	return snap.encode, err
+}
+
 // SetReopenMost makes replays take several records, for tests.
 func (o *Options) SetReopenMost(n int) { o.reopenMost = n }
 

@@ -31,7 +31,7 @@ func (w *Owner) saveInBackground(then func(context.Context), done func()) {
 		})
 		return
 	}
-	data, err := w.state.Snapshot()
+	snap, err := w.state.freeze()
 	if err != nil {
 		w.log.Error().Err(err).Msg("the state cannot be saved")
 		done()
@@ -41,7 +41,10 @@ func (w *Owner) saveInBackground(then func(context.Context), done func()) {
 	w.background(func() func() {
 		ctx, cancel := context.WithTimeout(w.chores, time.Minute)
 		defer cancel()
-		err := w.o.Log.SaveSnapshot(ctx, w.shard, data)
+		data, err := snap.encode()
+		if err == nil {
+			err = w.o.Log.SaveSnapshot(ctx, w.shard, data)
+		}
 		if err == nil {
 			then(ctx)
 		}
