@@ -9,6 +9,7 @@ import (
 	"os"
 	"path"
 	"path/filepath"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
@@ -128,6 +129,31 @@ func TestFloorsHoldNothingElse(t *testing.T) {
 			t.Errorf("the table of floors names %s, which does not exist", name)
 		}
 	}
+}
+
+// TestTheHouseIsAsDescribed compares the table with the one that people read.
+func TestTheHouseIsAsDescribed(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile(filepath.Join("..", "..", "docs", "architecture.md"))
+	require.NoError(t, err)
+	rows := regexp.MustCompile("(?m)^\\| (\\d|above) \\| (`[^|]*) \\|").FindAllStringSubmatch(string(text), -1)
+	described := map[string]string{}
+	for _, row := range rows {
+		for name := range strings.SplitSeq(strings.ReplaceAll(row[2], "`", ""), ", ") {
+			described[name] = row[1]
+		}
+	}
+	want := map[string]string{}
+	for name, level := range floors() {
+		switch {
+		case name == "queue/natsd/natsdtest" || level > 6: // only for tests
+		case level > 4:
+			want[name] = "above"
+		default:
+			want[name] = strconv.Itoa(level)
+		}
+	}
+	require.Equal(t, want, described)
 }
 
 func TestHTTPInAndHTTPOutNeverMeet(t *testing.T) {

@@ -203,6 +203,32 @@ func TestClosingFreesWhatWaits(t *testing.T) {
 	})
 }
 
+// An endpoint that hangs does not have its backlog read, though all conversations in sight wait:
+// it is searched once an attempt for another one, which may fare better.
+func TestADoubtfulEndpointsBacklogStaysInTheLog(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, quiet)
+		r.hold()
+		for i := range 5000 {
+			r.send(1001, fmt.Sprint("ticket:", i%2), "m")
+		}
+		r.send(1001, "ticket:other", "m")
+		r.inbox.set(answering(relay.Result{Reason: relay.ReasonTimeout, Duration: 15 * time.Second}))
+		r.resume()
+		for range 100 {
+			settle(time.Second)
+			v := r.d.View(channel1)
+			require.Less(t, 5001-int(v.Backlog), 256+64*len(r.inbox.attemptTimes())+1)
+		}
+		require.True(t, r.d.View(channel1).BreakerOpen)
+		r.inbox.set(ok)
+		settle(10 * time.Minute)
+		require.Zero(t, r.d.View(channel1).Open)
+		r.stop()
+	})
+}
+
 // A breaker that was open before a restart is open after it: one probe, no burst.
 func TestARestartBeginsWithOneProbe(t *testing.T) {
 	t.Parallel()

@@ -27,7 +27,7 @@ type destination struct {
 	cursor  relay.Position
 	backlog uint64 // open positions above cursor
 	loading bool
-	looked  bool   // the backlog was searched for another conversation to probe with
+	looked  bool   // the backlog was searched for another conversation since the last attempt
 	replay  string // id of a replay that waits for the attempts in flight; starts nothing meanwhile
 
 	lanes    map[string]*lane
@@ -161,14 +161,15 @@ func (d *destination) fill() {
 	if n < min(fillMost, most/2) {
 		return // a part at a time: what is there is enough for now
 	}
-	if d.breaker.open {
-		if d.inflight > 0 || d.breaker.openUntil.After(time.Now()) || (d.looked && len(d.lanes) > 0) {
+	doubtful := d.breaker.faults > 0
+	if doubtful {
+		if !d.maySearch() {
 			return
 		}
 		d.looked = true
 	}
 	next := d.w.state.OpenAfter(d.name, d.cursor, n, nil)
-	if d.breaker.open {
+	if doubtful {
 		next = near(next)
 	}
 	d.loading = true
@@ -200,6 +201,15 @@ func (d *destination) fill() {
 		}
 		d.pump()
 	})
+}
+
+// maySearch reports whether a backlog whose endpoint failed last may be searched for another
+// conversation, which may fare better: once for each attempt, when there is none under way that
+// could tell. An endpoint that hangs would have its whole backlog read otherwise, for nothing but
+// to learn which lanes it waits in, and hundreds of them would keep the log's blocks in memory.
+func (d *destination) maySearch() bool {
+	due := !d.breaker.open || !d.breaker.openUntil.After(time.Now())
+	return due && d.inflight == 0 && (!d.looked || len(d.lanes) == 0)
 }
 
 // lookSpan is about how many positions of the log one of its blocks holds.
