@@ -40,7 +40,7 @@ func (d *destination) observe(t *trial, r relay.Result) {
 		if d.breaker.fault(t.now, t.probe, r.RetryAfter) {
 			d.w.breakerChanged(d, r.Reason)
 			d.empty()
-			d.looked = !d.w.o.looks.Allow()
+			d.looked = !d.w.o.looks.Allow() // for the first probe; start does it for the next ones
 		}
 		if t.probe {
 			t.probeNext = d.breaker.openUntil
