@@ -27,10 +27,21 @@ func (s *stalls) end(r *rig) {
 func (s *stalls) on() bool { return len(*s) > 0 && (*s)[len(*s)-1].to.IsZero() }
 
 // cover reports whether something that ended at over may still have waited to be recorded
-// at a later time. A journal tries again every two seconds.
+// at a later time. A journal tries again every two seconds, so what waited in one stall may be
+// caught by the next.
 func (s *stalls) cover(over, at time.Time) bool {
-	for _, stall := range *s {
-		if over.After(stall.from.Add(-100*time.Millisecond)) && (stall.to.IsZero() || at.Before(stall.to.Add(3*time.Second))) {
+	const patience = 3 * time.Second
+	for i, stall := range *s {
+		if over.Before(stall.from.Add(-100 * time.Millisecond)) {
+			continue
+		}
+		to := stall.to
+		for _, next := range (*s)[i+1:] {
+			if next.from.Before(to.Add(patience)) {
+				to = next.to
+			}
+		}
+		if to.IsZero() || at.Before(to.Add(patience)) {
 			return true
 		}
 	}
