@@ -47,6 +47,42 @@ func TestManyPoisonedConversations(t *testing.T) {
 	})
 }
 
+// A message that makes its endpoint fail, and a thousand behind it, do not hide the other
+// conversations of a backlog.
+func TestPoisonAtTheHeadOfABacklog(t *testing.T) {
+	t.Parallel()
+	for name, answer := range map[string]relay.Result{
+		"refused":       {Reason: relay.ReasonStatus4xx, Status: 400},
+		"breaks it":     {Reason: relay.ReasonStatus5xx, Status: 500},
+		"makes it hang": {Reason: relay.ReasonTimeout, Duration: 100 * time.Millisecond},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, quiet)
+				r.inbox.set(func(e *relay.Entry, try int) relay.Result {
+					if e.Text == "poison" {
+						return answer
+					}
+					return ok(e, try)
+				})
+				r.hold()
+				r.send(1001, "ticket:1", "poison")
+				for range 1000 {
+					r.send(1001, "ticket:1", "behind")
+				}
+				fine := r.send(1001, "ticket:2", "fine")
+				resumed := time.Now()
+				r.resume()
+				settle(2 * time.Second)
+				require.Len(t, r.inbox.times(fine), 1)
+				require.Less(t, r.inbox.times(fine)[0].Sub(resumed), time.Second)
+				r.stop()
+			})
+		})
+	}
+}
+
 // More stalled conversations than may wait in memory stay in the log until there is room.
 func TestMoreStalledConversationsThanMayWait(t *testing.T) {
 	t.Parallel()
@@ -66,6 +102,59 @@ func TestMoreStalledConversationsThanMayWait(t *testing.T) {
 		require.Zero(t, r.d.View(channel1).Open)
 		r.stop()
 	})
+}
+
+// However small a queue is, messages that wait for their next attempt leave room in it: to search
+// for the next probe, and for other conversations.
+func TestSmallQueues(t *testing.T) {
+	t.Parallel()
+	for queue := 1; queue <= 8; queue++ {
+		small := func(o *dispatch.Options) {
+			quiet(o)
+			o.Bounds.QueueMessages = queue
+		}
+		t.Run(fmt.Sprint("down/", queue), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, small)
+				r.inbox.set(answering(relay.Result{Reason: relay.ReasonTimeout, Duration: 15 * time.Second}))
+				for i := range 60 {
+					r.send(1001, fmt.Sprint("ticket:", i%3), "m")
+				}
+				settle(10 * time.Minute)
+				require.NoError(t, r.d.Audit())
+				r.inbox.set(ok)
+				settle(10 * time.Minute)
+				require.Len(t, r.inbox.texts(), 60)
+				r.stop()
+			})
+		})
+		t.Run(fmt.Sprint("poisoned/", queue), func(t *testing.T) {
+			t.Parallel()
+			synctest.Test(t, func(t *testing.T) {
+				r := newRig(t, small)
+				r.catalog.set(channel1, func(p *relay.Policy) { p.Initial, p.Max = relay.Duration(time.Hour), relay.Duration(time.Hour) })
+				r.inbox.set(func(e *relay.Entry, try int) relay.Result {
+					if e.Text == "poison" {
+						return relay.Result{Reason: relay.ReasonStatus4xx, Status: 400}
+					}
+					return ok(e, try)
+				})
+				r.hold()
+				for i := range 40 {
+					r.send(1001, fmt.Sprint("poisoned:", i%4), "poison")
+				}
+				for i := range 40 {
+					r.send(1001, fmt.Sprint("fine:", i%4), "fine")
+				}
+				r.resume()
+				settle(time.Second)
+				require.NoError(t, r.d.Audit())
+				require.Len(t, r.inbox.texts(), 40)
+				r.stop()
+			})
+		})
+	}
 }
 
 // Bodies are bounded in bytes, for one destination and for all together, also while a

@@ -204,24 +204,22 @@ func TestClosingFreesWhatWaits(t *testing.T) {
 }
 
 // An endpoint that hangs does not have its backlog read, though all conversations in sight wait:
-// it is searched once an attempt for another one, which may fare better.
+// it is searched for another one, which may fare better, but within bounds.
 func TestADoubtfulEndpointsBacklogStaysInTheLog(t *testing.T) {
 	t.Parallel()
 	synctest.Test(t, func(t *testing.T) {
+		const n = 20_000
 		r := newRig(t, quiet)
 		r.hold()
-		for i := range 5000 {
+		for i := range n {
 			r.send(1001, fmt.Sprint("ticket:", i%2), "m")
 		}
-		r.send(1001, "ticket:other", "m")
 		r.inbox.set(answering(relay.Result{Reason: relay.ReasonTimeout, Duration: 15 * time.Second}))
 		r.resume()
-		for range 100 {
-			settle(time.Second)
-			v := r.d.View(channel1)
-			require.Less(t, 5001-int(v.Backlog), 256+64*len(r.inbox.attemptTimes())+1)
-		}
-		require.True(t, r.d.View(channel1).BreakerOpen)
+		settle(10 * time.Minute)
+		v := r.d.View(channel1)
+		require.True(t, v.BreakerOpen)
+		require.Greater(t, v.Backlog, uint64(n/2))
 		r.inbox.set(ok)
 		settle(10 * time.Minute)
 		require.Zero(t, r.d.View(channel1).Open)

@@ -158,15 +158,14 @@ func (d *destination) fill() {
 	}
 	most := d.w.o.Bounds.QueueMessages
 	n := min(fillMost, most-d.bodies)
-	if n < min(fillMost, most/2) {
-		return // a part at a time: what is there is enough for now
-	}
 	doubtful := d.breaker.faults > 0
-	if doubtful {
-		if !d.maySearch() {
-			return
-		}
+	switch {
+	case doubtful && !d.maySearch():
+		return
+	case doubtful:
 		d.looked = true
+	case n < min(fillMost, most/2):
+		return // a part at a time: what is there is enough for now
 	}
 	next := d.w.state.OpenAfter(d.name, d.cursor, n, nil)
 	if doubtful {
@@ -204,13 +203,30 @@ func (d *destination) fill() {
 }
 
 // maySearch reports whether a backlog whose endpoint failed last may be searched for another
-// conversation, which may fare better: once for each attempt, when there is none under way that
-// could tell. An endpoint that hangs would have its whole backlog read otherwise, for nothing but
-// to learn which lanes it waits in, and hundreds of them would keep the log's blocks in memory.
+// conversation, which may fare better, when there is none to try: once for each attempt, and as
+// often as the bound for all allows where it may be one conversation that makes its endpoint
+// fail, with many messages before the next one's. An endpoint that hangs would have its whole
+// backlog read otherwise, for nothing but to learn which lanes it waits in, and hundreds of them
+// would keep the log's blocks in memory.
 func (d *destination) maySearch() bool {
-	due := !d.breaker.open || !d.breaker.openUntil.After(time.Now())
-	return due && d.inflight == 0 && (!d.looked || len(d.lanes) == 0)
+	now := time.Now()
+	due := !d.looked || len(d.lanes) == 0
+	switch {
+	case d.inflight > 0:
+		return false
+	case d.breaker.open:
+		return due && !d.breaker.openUntil.After(now)
+	case len(d.ready) > 0:
+		return false
+	case due || d.w.o.searches.Allow():
+		return true
+	}
+	d.later(now.Add(searchWait))
+	return false
 }
+
+// searchWait is when to ask again whether a backlog may be searched.
+const searchWait = time.Second
 
 // lookSpan is about how many positions of the log one of its blocks holds.
 const lookSpan = 4096

@@ -78,6 +78,7 @@ type Options struct {
 	retainEvery time.Duration // how often an owner looks whether its log needs less history
 	memory      *memory       // shared by the owners of one process
 	looks       *rate.Limiter // for all of them: searches of backlogs for another conversation to probe with
+	searches    *rate.Limiter // the same where the breaker is still closed, beyond one for each attempt
 }
 
 func (o Options) withDefaults() Options {
@@ -95,6 +96,9 @@ func (o Options) withDefaults() Options {
 	}
 	if o.looks == nil {
 		o.looks = rate.NewLimiter(rate.Every(4*time.Second), 10)
+	}
+	if o.searches == nil {
+		o.searches = rate.NewLimiter(8, 32)
 	}
 	return o
 }

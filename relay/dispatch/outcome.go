@@ -86,9 +86,11 @@ const keptBytes = 8 << 10
 // keeps reports whether the body of a message that waits stays in memory for its next attempt.
 // Thousands of destinations may be down at once, with their oldest messages anywhere in the
 // log: reading a whole block of it (8 MiB) for each retry and each probe would keep the log in
-// memory in place of a few bodies.
+// memory in place of a few bodies. They are at most half of a queue: what keeps waiting must leave
+// room for what does not.
 func (d *destination) keeps(it *item) bool {
-	return it.entry != nil && !d.held && d.exists && d.bytes <= keptBytes && d.w.o.memory.roomy()
+	return it.entry != nil && !d.held && d.exists &&
+		d.bodies <= d.w.o.Bounds.QueueMessages/2 && d.bytes <= keptBytes && d.w.o.memory.roomy()
 }
 
 func (d *destination) closeBreaker() {
