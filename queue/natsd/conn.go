@@ -7,6 +7,7 @@ import (
 	"github.com/nats-io/nats-server/v2/server"
 	"github.com/nats-io/nats.go"
 	"github.com/nats-io/nats.go/jetstream"
+	"github.com/rs/zerolog"
 )
 
 // Conn is an open connection, and the embedded server behind it where there is one. It is two
@@ -74,6 +75,16 @@ func open(connect func(name string) (*nats.Conn, error)) (*Conn, error) {
 		return nil, err
 	}
 	return wrap(nc, appends)
+}
+
+// complain logs what the client has nobody to return to, such as a subscriber that is too slow. It
+// would print that to the standard error stream itself.
+func complain(log zerolog.Logger) nats.Option {
+	return nats.ErrorHandler(func(nc *nats.Conn, _ *nats.Subscription, err error) {
+		if !nc.IsClosed() { // else it is what was on its way when it was closed
+			log.Warn().Err(err).Str("connection", nc.Opts.Name).Msg("the NATS client reports an error")
+		}
+	})
 }
 
 func wrap(nc, appends *nats.Conn) (*Conn, error) {

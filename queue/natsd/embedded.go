@@ -78,7 +78,7 @@ func startEmbedded(o EmbeddedOptions) (*Conn, error) {
 		return nil, fmt.Errorf("the embedded JetStream in %s did not become ready within %s", o.Dir, startTimeout)
 	}
 	c, err := open(func(name string) (*nats.Conn, error) {
-		return nats.Connect("", nats.InProcessServer(s), nats.Name(name), nats.MaxReconnects(-1))
+		return nats.Connect("", nats.InProcessServer(s), nats.Name(name), nats.MaxReconnects(-1), complain(o.Log))
 	})
 	if err != nil {
 		s.Shutdown()

@@ -73,6 +73,7 @@ func (o ExternalOptions) options(name string) []nats.Option {
 		nats.FlusherTimeout(5 * time.Second),
 		// While disconnected nothing is buffered: a late append would be a surprise.
 		nats.ReconnectBufSize(-1),
+		complain(o.Log),
 		// Refused again while a server is given new users is no reason to give up for good.
 		nats.IgnoreAuthErrorAbort(),
 		nats.DisconnectErrHandler(func(_ *nats.Conn, err error) {
