@@ -189,6 +189,12 @@ type Delivery struct {
 	// RetryMax is where the doubling ends.
 	RetryMax relay.Duration `yaml:"retry_max" min:"10ms" max:"24h"`
 
+	// TotalConcurrency is how many deliveries may be under way at once over all destinations. Where
+	// that is reached, those that answer go before those that have not answered yet, and these
+	// before those that failed last. It is never more than a quarter of the files that the
+	// process may have open (ulimit -n).
+	TotalConcurrency int `yaml:"total_concurrency" min:"1" max:"262144"`
+
 	// QueueMessages is how many messages of one destination wait in memory. A destination with
 	// more reads its backlog from the store at its own pace.
 	QueueMessages int `yaml:"queue_messages" min:"1" max:"100000"`
@@ -336,6 +342,7 @@ func Default() Config {
 			BreakerFailures: 5,
 			BreakerMaxWait:  relay.Duration(5 * time.Minute),
 
+			TotalConcurrency: 4096,
 			DownloadLifetime: relay.Duration(168 * time.Hour),
 		},
 		Chat: Chat{SessionTTL: relay.Duration(24 * time.Hour)},

@@ -14,6 +14,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/rs/zerolog"
+	"golang.org/x/net/netutil"
 
 	"omnirelay/endpoints"
 	"omnirelay/queue"
@@ -69,6 +70,8 @@ func (d *Daemon) setup(ctx context.Context) error {
 	if d.public, err = d.listen(ctx, "listen", c.Listen); err != nil {
 		return err
 	}
+	files := openFiles()
+	d.public = netutil.LimitListener(d.public, share(files))
 	if d.admin, err = d.listen(ctx, "admin_listen", c.AdminListen); err != nil {
 		return err
 	}
@@ -132,7 +135,14 @@ func (d *Daemon) setup(ctx context.Context) error {
 	// HTTP out.
 	guard := egress.New(c.Egress.Allow)
 	transport := guard.Transport()
+	transport.MaxIdleConns = min(transport.MaxIdleConns, share(files))
+	transport.MaxIdleConnsPerHost = transport.MaxIdleConns
 	d.undo.add("kept connections", quietly(transport.CloseIdleConnections))
+	requests := min(c.Delivery.TotalConcurrency, share(files))
+	if requests < c.Delivery.TotalConcurrency {
+		log.Warn().Int("open_files", files).Int("requests", requests).
+			Msg("the process may open few files, so fewer deliveries are under way at once than delivery.total_concurrency says; raise its limit (ulimit -n)")
+	}
 	targets, err := newDestinations(c, channels, live)
 	if err != nil {
 		return err
@@ -154,6 +164,7 @@ func (d *Daemon) setup(ctx context.Context) error {
 			QueueBytes:    int64(c.Delivery.QueueBytes),
 			TotalBytes:    int64(c.Delivery.Memory),
 		},
+		Requests:       requests,
 		BreakerFaults:  c.Delivery.BreakerFailures,
 		BreakerMaxWait: time.Duration(c.Delivery.BreakerMaxWait),
 		Metrics:        dispatch.NewMetrics(reg),

@@ -37,6 +37,11 @@ type destination struct {
 	reserved int64 // bytes that the read under way may bring
 	waiting  int   // positions in lanes without a body
 	wake     *alarm
+
+	answered bool    // the endpoint has answered since the owner began
+	slot     bool    // there is a slot for the next request; see slots
+	slotRank rank    // of the slot, or of ticket
+	ticket   *ticket // while the destination stands in line for one
 }
 
 // firstWindow is how many requests a destination gets at once before it has answered any;
@@ -80,6 +85,7 @@ func (d *destination) refresh() {
 	if !d.exists {
 		// What is left becomes dead letters now, whatever it was waiting for.
 		d.closeBreaker()
+		d.leaveLine()
 		d.dueNow(func(*lane) bool { return true })
 	}
 }

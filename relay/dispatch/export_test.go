@@ -74,6 +74,18 @@ func (s *State) Frozen() (write func() ([]byte, error), err error) {
 	return snap.encode, err
 }
 
+// Slots is how many requests are under way, and how many destinations wait for a slot.
+func (d *Dispatcher) Slots() (under, waiting int) {
+	s := d.o.slots
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for r := range ranks {
+		under += s.used[r]
+		waiting += len(s.line[r])
+	}
+	return under, waiting
+}
+
 // SetReopenMost makes replays take several records, for tests.
 func (o *Options) SetReopenMost(n int) { o.reopenMost = n }
 

@@ -125,9 +125,7 @@ func TestADeletedChannelsMessagesAreDiscarded(t *testing.T) {
 				}
 				settle(10 * time.Minute)
 				r.inbox.set(answering(relay.Result{Reason: relay.ReasonDiscarded, By: "ann"})) // as a Sender answers then
-				r.catalog.mu.Lock()
-				r.catalog.deleted[channel1] = true
-				r.catalog.mu.Unlock()
+				r.catalog.delete(channel1)
 				r.d.Refresh(channel1)
 				settle(time.Second)
 				require.Zero(t, r.d.View(channel1).Open)
@@ -156,7 +154,7 @@ func TestAChannelThatIsDeletedWhileNothingRuns(t *testing.T) {
 		settle(10 * time.Minute)
 		require.True(t, r.d.View(channel1).BreakerOpen)
 		r.stop()
-		r.catalog.deleted[channel1] = true
+		r.catalog.delete(channel1)
 		r.inbox.set(answering(relay.Result{Reason: relay.ReasonDiscarded, By: "ann"})) // as a Sender answers then
 		r.start()
 		synctest.Wait()

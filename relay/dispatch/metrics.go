@@ -11,6 +11,8 @@ type Metrics struct {
 	attempts *prometheus.CounterVec // outcome, reason
 	seconds  prometheus.Histogram
 	breakers prometheus.Gauge
+	requests prometheus.Gauge
+	waiting  prometheus.Gauge
 	open     *prometheus.GaugeVec // shard
 }
 
@@ -27,6 +29,12 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 		breakers: prometheus.NewGauge(prometheus.GaugeOpts{
 			Name: "omnirelay_breakers_open", Help: "Destinations whose circuit breaker is open.",
 		}),
+		requests: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "omnirelay_requests_under_way", Help: "Delivery requests that have not ended yet.",
+		}),
+		waiting: prometheus.NewGauge(prometheus.GaugeOpts{
+			Name: "omnirelay_destinations_waiting", Help: "Destinations that wait because delivery.total_concurrency is reached.",
+		}),
 		open: prometheus.NewGaugeVec(prometheus.GaugeOpts{
 			Name: "omnirelay_open_messages", Help: "Accepted messages that are not settled yet, by shard.",
 		}, []string{"shard"}),
@@ -36,6 +44,6 @@ func NewMetrics(reg prometheus.Registerer) *Metrics {
 			m.attempts.WithLabelValues(string(outcome), string(reason))
 		}
 	}
-	reg.MustRegister(m.attempts, m.seconds, m.breakers, m.open)
+	reg.MustRegister(m.attempts, m.seconds, m.breakers, m.requests, m.waiting, m.open)
 	return m
 }

@@ -20,6 +20,7 @@ import (
 type plan struct {
 	bounds dispatch.Bounds
 	reopen int // positions a record of a replay opens
+	slots  int // requests under way at once
 	sees   bool
 	steps  []step
 }
@@ -65,6 +66,7 @@ func genPlan(t *rapid.T) plan {
 			Waiting:       rapid.SampledFrom([]int{1, 3, 8, 1000}).Draw(t, "waiting"),
 		},
 		reopen: rapid.SampledFrom([]int{2, 5, 1000}).Draw(t, "reopen"),
+		slots:  rapid.SampledFrom([]int{1, 2, 5, 1000}).Draw(t, "slots"),
 		sees:   rapid.Bool().Draw(t, "sees"),
 	}
 	deeds := []string{"send", "send", "send", "send", "endpoint", "endpoint", "advance", "advance", "hold", "resume", "replay", "restart", "crash", "stall", "unstall", "concurrency"}
@@ -152,7 +154,7 @@ type accepted struct {
 func runPlan(t *testing.T, p plan) error {
 	m := &model{endpoints: &endpoints{modes: map[relay.Destination]string{}}}
 	m.rig = newShardedRig(t, 2, func(o *dispatch.Options) {
-		o.Bounds = p.bounds
+		o.Bounds, o.Requests = p.bounds, p.slots
 		o.SetReopenMost(p.reopen)
 		o.SetRetainEvery(time.Hour)
 	})
@@ -260,6 +262,9 @@ func (m *model) end() error {
 	}
 	d := m.d
 	m.stop()
+	if under, waiting := d.Slots(); under != 0 || waiting != 0 {
+		return fmt.Errorf("%d slots are still taken, %d waited for", under, waiting)
+	}
 	if used := d.MemoryUsed(); used != 0 {
 		return fmt.Errorf("%d bytes are still counted", used)
 	}

@@ -65,6 +65,10 @@ type Options struct {
 	Replays *queue.Replays
 	Bounds  Bounds
 
+	// Requests is how many may be under way at once over all destinations; default 4096. See
+	// slots for who gets them when there are too few.
+	Requests int
+
 	Observer Observer // may be nil
 
 	BreakerFaults  int           // consecutive endpoint faults that open a breaker; default 5
@@ -77,6 +81,7 @@ type Options struct {
 	reopenMost  int           // messages that one record of a replay opens again
 	retainEvery time.Duration // how often an owner looks whether its log needs less history
 	memory      *memory       // shared by the owners of one process
+	slots       *slots        // likewise
 	looks       *rate.Limiter // for all of them: searches of backlogs for another conversation to probe with
 	searches    *rate.Limiter // the same where the breaker is still closed, beyond one for each attempt
 }
@@ -93,6 +98,9 @@ func (o Options) withDefaults() Options {
 	o.retainEvery = cmp.Or(o.retainEvery, retainEvery)
 	if o.memory == nil {
 		o.memory = &memory{total: o.Bounds.TotalBytes}
+	}
+	if o.slots == nil {
+		o.slots = newSlots(cmp.Or(o.Requests, 4096), o.Metrics)
 	}
 	if o.looks == nil {
 		o.looks = rate.NewLimiter(rate.Every(4*time.Second), 10)

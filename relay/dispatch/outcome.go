@@ -54,6 +54,7 @@ func (d *destination) observe(t *trial, r relay.Result) {
 		}
 		return
 	}
+	d.answered = true
 	d.window = min(d.window*2, d.concurrency())
 	if d.breaker.success() {
 		// Slow start: the endpoint has just come back.

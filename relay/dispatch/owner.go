@@ -201,6 +201,7 @@ func (w *Owner) finish() error {
 // leave gives back what the process counts for all its owners.
 func (w *Owner) leave() {
 	for _, d := range w.dests {
+		d.leaveLine()
 		d.count(-d.bytes)
 		d.reserve(0)
 		if d.breaker.open {

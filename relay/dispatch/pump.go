@@ -54,6 +54,7 @@ func (d *destination) pump() {
 		d.ready = d.ready[1:]
 		d.start(l)
 	}
+	d.spareSlot()
 	d.fill()
 	d.retire()
 }
@@ -62,6 +63,7 @@ func (d *destination) pump() {
 func (d *destination) retire() {
 	done := !d.exists && len(d.lanes) == 0 && d.backlog == 0 && d.inflight == 0 && !d.loading
 	if done && d.w.dests[d.name] == d {
+		d.leaveLine()
 		delete(d.w.dests, d.name)
 	}
 }
@@ -71,7 +73,13 @@ func (d *destination) mayStart(l *lane) bool {
 		d.inflight >= min(d.window, d.concurrency()) {
 		return false
 	}
-	if d.limiter == nil || l.head().entry == nil { // reading a body back sends nothing yet
+	if l.head().entry == nil { // reading a body back sends nothing yet
+		return true
+	}
+	if !d.mayRequest() {
+		return false
+	}
+	if d.limiter == nil {
 		return true
 	}
 	r := d.limiter.Reserve()
@@ -119,6 +127,9 @@ func (d *destination) probe() {
 	if next == nil || (!next.tried.IsZero() && !d.looked && d.backlog > 0 && d.room()) {
 		return // fill reads one, or looks for one that was not sent yet
 	}
+	if next.head().entry != nil && !d.mayRequest() {
+		return
+	}
 	d.unready(next)
 	d.start(next)
 }
@@ -140,8 +151,10 @@ func (d *destination) start(l *lane) {
 	}
 	t.probe = d.breaker.open
 	l.tried, d.looked = t.startedAt, d.breaker.open && !d.w.o.looks.Allow()
+	slot := d.useSlot()
 	d.w.background(func() func() {
 		r := d.w.o.Sender.Deliver(d.w.work, t.entry)
+		d.w.o.slots.give(slot)
 		return func() { d.ended(l, t, r) }
 	})
 }

@@ -91,6 +91,18 @@ func (m *Metrics) breakerOpened(n float64) {
 	}
 }
 
+func (m *Metrics) requestsUnderWay(n float64) {
+	if m != nil {
+		m.requests.Add(n)
+	}
+}
+
+func (m *Metrics) requestsWaiting(n float64) {
+	if m != nil {
+		m.waiting.Add(n)
+	}
+}
+
 func (m *Metrics) setOpen(shard int, n uint64) {
 	if m != nil {
 		m.open.WithLabelValues(strconv.Itoa(shard)).Set(float64(n))

@@ -63,6 +63,12 @@ func (c *catalog) set(d relay.Destination, f func(*relay.Policy)) {
 	c.policies[d] = p
 }
 
+func (c *catalog) delete(d relay.Destination) {
+	c.mu.Lock()
+	defer c.mu.Unlock()
+	c.deleted[d] = true
+}
+
 // receiver answers attempts by a rule and remembers what it answered with success.
 type receiver struct {
 	mu       sync.Mutex

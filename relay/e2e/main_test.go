@@ -60,6 +60,7 @@ type program struct {
 	t   *testing.T
 	dir string
 	env []string
+	run string // the program or what runs it
 	key string
 	p   *crash.Process
 	out string // of the lives before
@@ -68,7 +69,13 @@ type program struct {
 // start runs the relay for the first time.
 func start(t *testing.T, env ...string) *program {
 	t.Helper()
-	r := &program{t: t, dir: t.TempDir(), env: env}
+	return startBy(t, binary, env...)
+}
+
+// startBy is start with another program, which runs it.
+func startBy(t *testing.T, run string, env ...string) *program {
+	t.Helper()
+	r := &program{t: t, dir: t.TempDir(), env: env, run: run}
 	r.begin()
 	t.Cleanup(func() {
 		r.p.Kill()
@@ -86,7 +93,7 @@ func (r *program) begin() {
 		r.out += r.p.Output()
 	}
 	var err error
-	r.p, err = crash.Start(r.t.Context(), crash.ProcessOptions{Binary: binary, Dir: r.dir, Env: r.env})
+	r.p, err = crash.Start(r.t.Context(), crash.ProcessOptions{Binary: r.run, Dir: r.dir, Env: r.env})
 	require.NoError(r.t, err)
 	r.key, err = crash.Key(r.dir)
 	require.NoError(r.t, err)
