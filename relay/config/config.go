@@ -190,8 +190,8 @@ type Delivery struct {
 	RetryMax relay.Duration `yaml:"retry_max" min:"10ms" max:"24h"`
 
 	// TotalConcurrency is how many deliveries may be under way at once over all destinations. Where
-	// that is reached, those that answer go before those that have not answered yet, and these
-	// before those that failed last. It is never more than a quarter of the files that the
+	// that is reached, those that answer go before those of which it is not known, and these
+	// before those that only fail. It is never more than a quarter of the files that the
 	// process may have open (ulimit -n).
 	TotalConcurrency int `yaml:"total_concurrency" min:"1" max:"262144"`
 

@@ -10,9 +10,9 @@ import (
 // cannot write.
 //
 // An endpoint that hangs holds a slot for as long as a request may take, and thousands may hang
-// at once. So destinations that failed last share a quarter of the slots, together with those
-// that have not answered yet a half, and what answers finds the rest free. Who finds none stands
-// in line and is handed the next.
+// at once. So destinations that only fail share a quarter of the slots, together with those of
+// which that is not known a half, and what answers finds the rest free. Who finds none stands in
+// line and is handed the next.
 type slots struct {
 	most [ranks]int // a rank and those below it may hold as many
 	m    *Metrics
@@ -26,9 +26,9 @@ type slots struct {
 type rank int
 
 const (
-	proven   rank = iota // its last attempt was answered
-	untried              // it was not answered yet since its owner began
-	doubtful             // its last attempt failed by the endpoint's fault
+	proven   rank = iota // it answered last
+	unsure               // it was not tried yet since its owner began, or answered and then failed
+	doubtful             // it has failed and not answered, or failed until its breaker opened
 	ranks
 )
 
@@ -120,18 +120,24 @@ func (s *slots) leave(t *ticket) {
 
 // rank is where the destination stands now.
 func (d *destination) rank() rank {
+	failed := d.breaker.faults > 0
 	switch {
-	case d.breaker.faults > 0:
-		return doubtful
-	case d.answered, !d.exists: // what was deleted sends nothing
+	case !d.exists: // what was deleted sends nothing
 		return proven
+	case d.breaker.open, failed && !d.answered:
+		return doubtful
+	case failed, !d.answered:
+		return unsure
 	}
-	return untried
+	return proven
 }
 
 // mayRequest takes a slot for the next request, if there is one; otherwise the destination is
 // pumped when there is.
 func (d *destination) mayRequest() bool {
+	if d.ticket != nil && d.rank() < d.slotRank {
+		d.leaveLine() // for a better one
+	}
 	if d.slot || d.ticket != nil {
 		return d.slot
 	}

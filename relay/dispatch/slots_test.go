@@ -74,6 +74,56 @@ func TestEndpointsThatHangLeaveSlotsForTheOthers(t *testing.T) {
 	})
 }
 
+// An endpoint that answers but for now and then does not stand behind those that hang.
+func TestAnEndpointThatFailsOnceKeepsItsTurn(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, narrow(16))
+		r.catalog.set(channel1, func(p *relay.Policy) { p.Initial, p.Max = relay.Duration(time.Second), relay.Duration(time.Second) })
+		r.inbox.set(func(e *relay.Entry, try int) relay.Result {
+			if e.Text == "flaps" && try == 1 {
+				return failing(e, try)
+			}
+			return hanging(e, try)
+		})
+		r.send(1001, "ticket:1", "the first")
+		for i := range int64(100) {
+			r.send(2001+i, "ticket:1", "m")
+		}
+		settle(4 * time.Minute)
+		for range 10 {
+			id := r.send(1001, "ticket:1", "flaps")
+			settle(1100 * time.Millisecond)
+			require.Len(t, r.inbox.times(id), 2)
+		}
+		r.stop()
+	})
+}
+
+// What has answered stands in no line any more behind those that have not.
+func TestAnEndpointThatAnswersChangesLines(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		r := newRig(t, narrow(8))
+		r.inbox.set(func(e *relay.Entry, try int) relay.Result {
+			if e.ChannelID == 1001 {
+				return relay.Result{Reason: relay.ReasonOK, Status: 200, Duration: time.Second}
+			}
+			return hanging(e, try)
+		})
+		r.send(1001, "ticket:1", "m") // takes a slot, and with the next ones all for what is not known yet are taken
+		for i := range int64(20) {
+			r.send(2001+i, "ticket:1", "m")
+		}
+		second := r.send(1001, "ticket:2", "m")
+		settle(500 * time.Millisecond)
+		require.Empty(t, r.inbox.times(second))
+		settle(time.Second)
+		require.Len(t, r.inbox.times(second), 1)
+		r.stop()
+	})
+}
+
 // A channel that nobody knows yet gets its turn as well, once the first of those that hang are
 // known for it.
 func TestANewEndpointGetsItsTurn(t *testing.T) {
