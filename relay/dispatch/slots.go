@@ -32,20 +32,20 @@ const (
 	ranks
 )
 
-// ticket is a place in the line.
+// ticket is a destination's place in the line.
 type ticket struct {
+	d      *destination
 	rank   rank
-	called func() // must not wait for anything
-	served bool   // there is a slot with it
+	served bool // there is a slot with it
 }
 
 func newSlots(most int, m *Metrics) *slots {
 	return &slots{most: [ranks]int{most, max(1, most/2), max(1, most/4)}, m: m}
 }
 
-// take takes a slot and returns nil. Where none is free it returns a place in the line, whose
-// called is called when it is served.
-func (s *slots) take(r rank, called func()) *ticket {
+// take takes a slot and returns nil. Where none is free it returns a place in the line; the
+// destination hears of it when it is served.
+func (s *slots) take(d *destination, r rank) *ticket {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	if len(s.line[r]) == 0 && s.free(r) {
@@ -53,7 +53,7 @@ func (s *slots) take(r rank, called func()) *ticket {
 		s.m.requestsUnderWay(1)
 		return nil
 	}
-	t := &ticket{rank: r, called: called}
+	t := &ticket{d: d, rank: r}
 	s.line[r] = append(s.line[r], t)
 	s.m.requestsWaiting(1)
 	return t
@@ -91,7 +91,7 @@ func (s *slots) serve() {
 			s.used[r]++
 			s.m.requestsWaiting(-1)
 			s.m.requestsUnderWay(1)
-			t.called()
+			t.d.w.mail.post(t.d.served)
 		}
 	}
 }
@@ -142,7 +142,7 @@ func (d *destination) mayRequest() bool {
 		return d.slot
 	}
 	d.slotRank = d.rank()
-	d.ticket = d.w.o.slots.take(d.slotRank, func() { d.w.mail.post(d.served) })
+	d.ticket = d.w.o.slots.take(d, d.slotRank)
 	d.slot = d.ticket == nil
 	return d.slot
 }
