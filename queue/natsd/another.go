@@ -10,8 +10,8 @@ import (
 )
 
 // Another makes one more connection to an embedded server, as if from another process, a single
-// one for everything: its Close leaves the server running. What between returns stands between the two, for whoever wants to look on
-// or to interfere.
+// one for everything: its Close leaves the server running. What between returns stands between
+// the two, for whoever wants to look on or to interfere.
 func (c *Conn) Another(between func(net.Conn) net.Conn) (*Conn, error) {
 	if c.server == nil {
 		return nil, errors.New("only an embedded server takes another connection of this kind")

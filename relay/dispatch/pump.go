@@ -42,6 +42,7 @@ func (d *destination) unready(l *lane) {
 // pump starts whatever may start now, then reads more of the backlog if there is room.
 func (d *destination) pump() {
 	if d.replay != "" {
+		d.spareSlot()
 		d.reopen()
 		return
 	}
