@@ -69,8 +69,11 @@ func (o ExternalOptions) options(name string) []nats.Option {
 		// A dead peer is noticed after three pings, within a lease.
 		nats.PingInterval(1500 * time.Millisecond),
 		nats.MaxPingsOutstanding(2),
-		// A server whose machine is gone takes what is sent to it until a buffer is full.
+		// A server whose machine is gone takes what is sent to it until a buffer is full. Whoever
+		// writes then waits for this long under the connection's lock, one after another, and the
+		// pings that would tell wait for the lock as well: the first such error is enough.
 		nats.FlusherTimeout(5 * time.Second),
+		nats.ReconnectOnFlusherError(),
 		// While disconnected nothing is buffered: a late append would be a surprise.
 		nats.ReconnectBufSize(-1),
 		complain(o.Log),
