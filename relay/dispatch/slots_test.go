@@ -27,6 +27,13 @@ func narrow(requests int) func(*dispatch.Options) {
 	}
 }
 
+// sendToHung sends one message to each of so many channels that hang.
+func (r *rig) sendToHung(channels int64) {
+	for i := range channels {
+		r.send(2001+i, "ticket:1", "m")
+	}
+}
+
 // requests is how many are under way over all destinations.
 func (r *receiver) requests() (n int) {
 	r.mu.Lock()
@@ -87,9 +94,7 @@ func TestAnEndpointThatFailsOnceKeepsItsTurn(t *testing.T) {
 			return hanging(e, try)
 		})
 		r.send(1001, "ticket:1", "the first")
-		for i := range int64(100) {
-			r.send(2001+i, "ticket:1", "m")
-		}
+		r.sendToHung(100)
 		settle(4 * time.Minute)
 		for range 10 {
 			id := r.send(1001, "ticket:1", "flaps")
@@ -112,9 +117,7 @@ func TestAnEndpointThatAnswersChangesLines(t *testing.T) {
 			return hanging(e, try)
 		})
 		r.send(1001, "ticket:1", "m") // takes a slot, and with the next ones all for what is not known yet are taken
-		for i := range int64(20) {
-			r.send(2001+i, "ticket:1", "m")
-		}
+		r.sendToHung(20)
 		second := r.send(1001, "ticket:2", "m")
 		settle(500 * time.Millisecond)
 		require.Empty(t, r.inbox.times(second))
@@ -131,9 +134,7 @@ func TestANewEndpointGetsItsTurn(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, narrow(16))
 		r.inbox.set(hanging)
-		for i := range int64(100) {
-			r.send(2001+i, "ticket:1", "m")
-		}
+		r.sendToHung(100)
 		settle(4 * time.Minute)
 		fresh := r.send(1001, "ticket:1", "m")
 		settle(0)
@@ -151,9 +152,7 @@ func TestAnOwnerThatEndsLeavesItsSlots(t *testing.T) {
 			synctest.Test(t, func(t *testing.T) {
 				r := newRig(t, narrow(4))
 				r.inbox.set(hanging)
-				for i := range int64(40) {
-					r.send(2001+i, "ticket:1", "m")
-				}
+				r.sendToHung(40)
 				settle(time.Second)
 				d := r.d
 				under, waiting := d.Slots()
@@ -174,9 +173,7 @@ func TestADeletedChannelStandsInNoLine(t *testing.T) {
 	synctest.Test(t, func(t *testing.T) {
 		r := newRig(t, narrow(4))
 		r.inbox.set(hanging)
-		for i := range int64(40) {
-			r.send(2001+i, "ticket:1", "m")
-		}
+		r.sendToHung(40)
 		settle(time.Second)
 		r.inbox.set(answering(relay.Result{Reason: relay.ReasonDiscarded}))
 		for i := range int64(40) {
